@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// Who makes a hypercall, its arguments, and how much it may do before it must let go.
+#pragma once
+
+#include <core/domain/domain.hpp>
+#include <lib/result.hpp>
+#include <port/port.hpp>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace hv
+{
+
+// Argument registers rdi, rsi, rdx, r10, r8, r9, or args[] of a multicall entry. A handler that returns
+// Errno::Restart has written its progress here (or into the guest's structure): dispatch re-issues the call from it.
+struct HypercallArgs
+{
+    std::uint64_t value[6];
+};
+
+// Preemption: work is counted, not timed, since interrupts are off. One unit is about one page-table entry checked.
+inline constexpr std::int32_t kWorkBudget = 2048;
+
+class Caller
+{
+public:
+    Caller(Vcpu& vcpu, HypercallArgs& args) : args(args), vcpu_(vcpu) {}
+
+    [[nodiscard]] Vcpu& vcpu() const { return vcpu_; }
+    [[nodiscard]] Domain& domain() const { return vcpu_.domain(); }
+    [[nodiscard]] bool is_control() const { return domain().is_control(); }
+
+    // Spends `units` of work; true when the call should save its progress and return Errno::Restart.
+    [[nodiscard]] bool spend(std::int32_t units)
+    {
+        budget_ -= units;
+        return budget_ <= 0;
+    }
+
+    HypercallArgs& args;
+
+private:
+    Vcpu& vcpu_;
+    std::int32_t budget_ = kWorkBudget;
+};
+
+// What a handler returns: a value for rax, an error, or Errno::Restart.
+using CallResult = Result<std::int64_t>;
+
+template<typename T>
+concept AbiSafe = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
+
+// One guest structure, reachable only by copying. The address is checked by the port.
+template<AbiSafe T>
+class GuestIn
+{
+public:
+    constexpr explicit GuestIn(std::uint64_t address) : address_(address) {}
+    [[nodiscard]] bool null() const { return address_.raw() == 0; }
+    Result<T> read(std::uint64_t index = 0) const
+    {
+        T value;
+        if (!port::copy_from_guest(&value, at(index), sizeof(T)))
+            return Errno::Fault;
+        return value;
+    }
+    [[nodiscard]] bool read_array(T* into, std::uint64_t first, std::uint64_t count) const
+    {
+        return port::copy_from_guest(into, at(first), count * sizeof(T));
+    }
+
+protected:
+    [[nodiscard]] GuestVirtual at(std::uint64_t index) const { return GuestVirtual{address_.raw() + index * sizeof(T)}; }
+    GuestVirtual address_;
+};
+
+template<AbiSafe T>
+class GuestOut
+{
+public:
+    constexpr explicit GuestOut(std::uint64_t address) : address_(address) {}
+    [[nodiscard]] bool null() const { return address_.raw() == 0; }
+    Result<void> write(T const& value, std::uint64_t index = 0) const
+    {
+        if (!port::copy_to_guest(GuestVirtual{address_.raw() + index * sizeof(T)}, &value, sizeof(T)))
+            return Errno::Fault;
+        return {};
+    }
+    [[nodiscard]] bool write_array(T const* from, std::uint64_t first, std::uint64_t count) const
+    {
+        return port::copy_to_guest(GuestVirtual{address_.raw() + first * sizeof(T)}, from, count * sizeof(T));
+    }
+
+private:
+    GuestVirtual address_;
+};
+
+template<AbiSafe T>
+class GuestInOut : public GuestIn<T>
+{
+public:
+    using GuestIn<T>::GuestIn;
+    Result<void> write(T const& value, std::uint64_t index = 0) const
+    {
+        if (!port::copy_to_guest(this->at(index), &value, sizeof(T)))
+            return Errno::Fault;
+        return {};
+    }
+};
+
+} // namespace hv

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+// Declares every handler that a table row names.
+#pragma once
+
+#include <hypercalls/dispatch/caller.hpp>

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A virtual CPU: identity, its PV state, and the state that the scheduler, time and event code keep in it.
+#pragma once
+
+#include <core/domain/pv_state.hpp>
+#include <core/sched/unit.hpp>
+#include <core/time/vcpu_time.hpp>
+#include <hypercalls/abi/xen.hpp>
+#include <lib/strong.hpp>
+
+#include <cstdint>
+
+namespace hv
+{
+
+class Domain;
+struct FifoQueues;
+
+class Vcpu
+{
+public:
+    Vcpu(Domain& domain, VcpuId id) : domain_(domain), id_(id) {}
+    Vcpu(Vcpu const&) = delete;
+    Vcpu& operator=(Vcpu const&) = delete;
+
+    [[nodiscard]] Domain& domain() const { return domain_; }
+    [[nodiscard]] VcpuId id() const { return id_; }
+
+    PvState pv;
+    SchedUnit sched;
+    VcpuTime time;
+
+    // This vCPU's vcpu_info as we see it (direct map): in shared_info, or where register_vcpu_info put it (then
+    // `info_frame` holds a writable reference). Points to a private dummy for ids >= 32 before registration. Never null.
+    abi::vcpu_info* info = nullptr;
+    Mfn info_frame = kInvalidMfn;
+
+    bool initialised = false;            // has a context (VCPUOP_initialise or setvcpucontext)
+    FifoQueues* fifo = nullptr;          // FIFO control block state, or null while 2-level
+    std::uint32_t window_slot = 0;       // descriptor window index, from 1 (arch layout)
+    std::uint32_t last_hypercalls[8]{};  // ring for panic output: call << 16 | sub-operation
+    std::uint32_t last_hypercall_next = 0;
+    std::uint64_t* counters = nullptr;   // one per counter row (core/trace/counters.hpp)
+
+    // Poll state (SCHEDOP_poll): see core/evtchn.
+    std::uint32_t poll_port_count = 0;
+    std::uint32_t poll_port = 0;         // when polling exactly one port
+
+private:
+    Domain& domain_;
+    VcpuId const id_;
+};
+
+} // namespace hv

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Machine frames: a buddy allocator by address width, and accounting per domain.
+#pragma once
+
+#include <core/mm/frame.hpp>
+#include <lib/result.hpp>
+#include <lib/strong.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hv
+{
+
+inline constexpr unsigned kMaxOrder = 20; // 4 GiB
+
+// Boot: hands a range of RAM over. Not concurrent.
+void add_free_range(Mfn first, Mfn end);
+
+std::uint64_t free_frames();  // racy snapshot for reports
+std::uint64_t total_frames();
+
+// ---- Frames for ourselves. Contents undefined unless `zeroed`. kInvalidMfn when memory is out.
+// `address_bits`: every byte of the block lies below 1 << address_bits; 64 = anywhere.
+[[nodiscard]] Mfn allocate_frames(unsigned order, unsigned address_bits = 64);
+void free_frames(Mfn first, unsigned order);
+[[nodiscard]] std::byte* allocate_zeroed_page(); // nullptr when memory is out
+void free_page(std::byte* page);
+
+// ---- Frames for a domain. Zeroed; count 1 (the allocation), on the domain's page list, counted against max_pages.
+// NoMem when memory or the domain's allowance is out. A dying domain gets nothing.
+[[nodiscard]] Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned address_bits = 64);
+// A frame shared between us and the domain (shared_info, grant table): not counted as guest RAM, never a page table, the
+// owner may map it writable. Zeroed, one allocation reference. The last put_frame() frees it.
+[[nodiscard]] Result<Mfn> allocate_special_frame(Domain& domain);
+// Takes the allocation reference away from the domain (balloon, exchange, teardown). False when other references exist
+// that forbid it (`only_if_unused`), or when the frame was not allocated to it.
+[[nodiscard]] bool release_domain_frame(Domain& domain, Mfn frame, bool only_if_unused);
+
+// ---- Small objects of ours: 16 bytes to 2 KiB from slabs, larger ones from whole frames. nullptr when memory is out.
+[[nodiscard]] void* heap_allocate(std::size_t bytes); // zeroed, aligned to 16 (64 from 64 bytes, a page from a page)
+void heap_free(void* block, std::size_t bytes);       // `bytes` as given to heap_allocate
+
+template<typename T, typename... Args>
+[[nodiscard]] T* heap_new(Args&&... args);
+template<typename T>
+void heap_delete(T* object);
+
+} // namespace hv
+
+#include <core/mm/heap_new.inc>

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// Thin names over the compiler's atomics, so that each use states its memory order.
+#pragma once
+
+#include <cstdint>
+
+namespace hv
+{
+
+template<typename T>
+inline T load_relaxed(T const& object)
+{
+    return __atomic_load_n(&object, __ATOMIC_RELAXED);
+}
+
+template<typename T>
+inline T load_acquire(T const& object)
+{
+    return __atomic_load_n(&object, __ATOMIC_ACQUIRE);
+}
+
+template<typename T, typename U>
+inline void store_relaxed(T& object, U value)
+{
+    __atomic_store_n(&object, static_cast<T>(value), __ATOMIC_RELAXED);
+}
+
+template<typename T, typename U>
+inline void store_release(T& object, U value)
+{
+    __atomic_store_n(&object, static_cast<T>(value), __ATOMIC_RELEASE);
+}
+
+// Full barrier on x86 (LOCK CMPXCHG); `expected` receives the observed value on failure.
+template<typename T>
+inline bool compare_exchange(T& object, T& expected, T desired)
+{
+    return __atomic_compare_exchange_n(&object, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+template<typename T>
+inline T exchange(T& object, T value)
+{
+    return __atomic_exchange_n(&object, value, __ATOMIC_SEQ_CST);
+}
+
+template<typename T, typename U>
+inline T fetch_add(T& object, U value)
+{
+    return __atomic_fetch_add(&object, static_cast<T>(value), __ATOMIC_SEQ_CST);
+}
+
+template<typename T, typename U>
+inline T fetch_sub(T& object, U value)
+{
+    return __atomic_fetch_sub(&object, static_cast<T>(value), __ATOMIC_SEQ_CST);
+}
+
+template<typename T, typename U>
+inline T fetch_or(T& object, U value)
+{
+    return __atomic_fetch_or(&object, static_cast<T>(value), __ATOMIC_SEQ_CST);
+}
+
+template<typename T, typename U>
+inline T fetch_and(T& object, U value)
+{
+    return __atomic_fetch_and(&object, static_cast<T>(value), __ATOMIC_SEQ_CST);
+}
+
+// Sets bit `bit` of a bitmap of 64-bit words, returns its previous value. Full barrier.
+inline bool test_and_set_bit(std::uint64_t* words, std::uint64_t bit)
+{
+    std::uint64_t const mask = 1ull << (bit & 63);
+    return (fetch_or(words[bit >> 6], mask) & mask) != 0;
+}
+
+inline bool test_and_clear_bit(std::uint64_t* words, std::uint64_t bit)
+{
+    std::uint64_t const mask = 1ull << (bit & 63);
+    return (fetch_and(words[bit >> 6], ~mask) & mask) != 0;
+}
+
+inline bool test_bit(std::uint64_t const* words, std::uint64_t bit)
+{
+    return ((load_relaxed(words[bit >> 6]) >> (bit & 63)) & 1) != 0;
+}
+
+inline void full_barrier()
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+} // namespace hv
