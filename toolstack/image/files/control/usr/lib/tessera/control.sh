@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+# Functions of the control domain's init; sourced, so that tests and an interactive shell can use them as well.
+
+say() { echo "[tessera] $*"; }
+
+uptime_seconds() { cut -d ' ' -f 1 /proc/uptime; }
+
+mount_file_systems() {
+    mount -t proc proc /proc
+    mount -t sysfs sysfs /sys
+    [ -e /dev/null ] || mount -t devtmpfs devtmpfs /dev
+    mkdir -p /dev/pts /run /tmp
+    mount -t devpts devpts /dev/pts
+    mount -t tmpfs -o mode=755 tmpfs /run
+    mkdir -p /run/xen /run/xenstored /run/lock /var/lib/xenstored /var/lib/xen /var/log/xen /tmp
+    hostname control-domain
+    ip link set lo up
+}
+
+parse_command_line() {
+    opt_store= opt_run= opt_after=poweroff opt_services=all store_name=none
+    [ -x /usr/bin/tessera-store ] && opt_store=tessera-store
+    for word in $(cat /proc/cmdline); do
+        case "$word" in
+        tessera.store=*) opt_store=${word#*=} ;;
+        tessera.run=*) opt_run=${word#*=} ;;
+        tessera.after=*) opt_after=${word#*=} ;;
+        tessera.services=*) opt_services=${word#*=} ;;
+        esac
+    done
+    : "${opt_store:=xenstored}"
+}
+
+load_modules() {
+    modprobe -a xenfs xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkback xen-netback loop bridge
+    mount -t xenfs xenfs /proc/xen
+}
+
+# wait_for TENTHS COMMAND...: runs COMMAND every 20 ms until it succeeds or the time is over.
+wait_for() {
+    tries=$(($1 * 5))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        usleep 20000
+    done
+}
+
+start_store() {
+    case "$opt_store" in
+    tessera-store) tessera-store --foreground --pidfile /run/xen/tessera-store.pid >/var/log/xen/tessera-store.log 2>&1 & ;;
+    xenstored | oxenstored) "$opt_store" --pid-file /run/xen/xenstored.pid ;;
+    none) return 0 ;;
+    *) say "unknown tessera.store=$opt_store (tessera-store, xenstored, oxenstored, none)"; return 1 ;;
+    esac
+    wait_for 300 test -S /run/xenstored/socket || {
+        [ ! -f /var/log/xen/tessera-store.log ] || tail -n 20 /var/log/xen/tessera-store.log
+        return 1
+    }
+    store_name=$opt_store
+    /usr/lib/xen-4.17/bin/xen-init-dom0
+}
+
+start_console_daemon() { xenconsoled --pid-file=/run/xen/xenconsoled.pid; }
+
+start_bridge() {
+    ip link add xenbr0 type bridge
+    ip address add 10.77.0.1/24 dev xenbr0
+    ip link set xenbr0 up
+}
+
+start_guest_supervisor() {
+    if [ -x /usr/bin/vmctl ] && vmctl help 2>&1 | grep -q supervise; then
+        vmctl supervise >/var/log/xen/vmctl-supervise.log 2>&1 &
+    fi
+}
+
+# run_script PATH: the protocol that the test harness reads from the console.
+run_script() {
+    if [ ! -r "$1" ]; then
+        say "script '$1' is not there"
+        echo "@@tessera exit 127@@"
+        return
+    fi
+    chmod +x "$1"
+    echo "@@tessera start@@"
+    (cd /root && exec bash "$1") </dev/null 2>&1
+    echo "@@tessera exit $?@@"
+}
+
+# step NAME COMMAND...: runs a command between two marks with its exit code; for scripts handed over.
+step() {
+    echo "@@step $1@@"
+    shift
+    "$@" 2>&1
+    step_code=$?
+    echo "@@done $step_code@@"
+    return $step_code
+}
+
+power_off() {
+    sync
+    poweroff -f
+}
