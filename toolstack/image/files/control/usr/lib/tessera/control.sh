@@ -9,6 +9,10 @@ mount_file_systems() {
     mount -t proc proc /proc
     mount -t sysfs sysfs /sys
     [ -e /dev/null ] || mount -t devtmpfs devtmpfs /dev
+    ln -s /proc/self/fd /dev/fd
+    ln -s /proc/self/fd/0 /dev/stdin
+    ln -s /proc/self/fd/1 /dev/stdout
+    ln -s /proc/self/fd/2 /dev/stderr
     mkdir -p /dev/pts /run /tmp
     mount -t devpts devpts /dev/pts
     mount -t tmpfs -o mode=755 tmpfs /run
