@@ -10,7 +10,7 @@ PYTHON ?= python3
 MAKEFLAGS += --no-print-directory
 
 # A fragment gets our job count unless the caller already gave one with -j.
-part = +$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) -f $(1) $(2)
+part = +@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) -f $(1) $(2)
 
 # Whatever produces something needs the packages; `make setup` is quick when nothing is missing.
 build_goals := all hypervisor store toolstack guest-kernel guest-kernel-rebase image demo demo-vs-xen iso test lint format \
