@@ -26,4 +26,13 @@ namespace abi
 #include <xen/vcpu.h>
 #include <xen/version.h>
 #include <xen/xen.h>
+
+// XENMEM_memory_map and friends carry entries in the format of the BIOS call INT 15h AX=E820h (ACPI specification 15.1).
+struct [[gnu::packed]] e820entry
+{
+    uint64_t addr;
+    uint64_t size;
+    uint32_t type;
+};
+static_assert(sizeof(e820entry) == 20);
 } // namespace abi

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <core/domain/vcpu.hpp>
+#include <core/sched/domain_share.hpp>
 #include <hypercalls/abi/xen.hpp>
 #include <lib/cpu_mask.hpp>
 #include <lib/result.hpp>
@@ -81,7 +82,8 @@ public:
     std::uint64_t max_pages = 0;
     std::uint64_t claimed_pages = 0;             // XENMEM_claim_pages still outstanding
     std::uint64_t special_pages = 0;             // shared_info, grant frames: owned, not counted as RAM
-    Mfn deferred_table = kInvalidMfn;            // a root whose preempted teardown the next MMU call resumes
+    // Tables whose interrupted teardown the next table operation resumes, by level (core/mm/page_table.hpp). mmu_lock.
+    std::array<Mfn, 5> deferred_tables{kInvalidMfn, kInvalidMfn, kInvalidMfn, kInvalidMfn, kInvalidMfn};
     CpuMask dirty_cpus;                          // CPUs that may hold TLB entries of this domain's tables
     abi::shared_info* shared_info = nullptr;     // direct-map view of shared_info_frame
     Mfn shared_info_frame = kInvalidMfn;
@@ -98,7 +100,9 @@ public:
     std::array<std::uint8_t, 16> handle{};       // UUID given by the tools
     std::uint32_t sched_weight = 256;            // credit2 terms
     std::uint32_t sched_cap = 0;                 // percent of one CPU, 0 = none
+    DomainShare share;                           // the scheduler's part
     std::int64_t time_offset_seconds = 0;
+    std::uint32_t wallclock_generation = 0;      // of the wall clock in shared_info (core/time)
     std::uint32_t ssidref = 0;
     std::span<abi::e820entry> memory_map{};      // XENMEM_set_memory_map, heap
 

@@ -42,6 +42,8 @@ public:
     std::uint32_t last_hypercall_next = 0;
     std::uint64_t* counters = nullptr;   // one per counter row (core/trace/counters.hpp)
 
+    std::uint32_t virq_ports[24]{};      // NR_VIRQS; 0 = not bound. Written under the domain's event lock (core/evtchn)
+
     // Poll state (SCHEDOP_poll): see core/evtchn.
     std::uint32_t poll_port_count = 0;
     std::uint32_t poll_port = 0;         // when polling exactly one port
