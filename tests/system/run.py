@@ -20,7 +20,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--script", type=Path, help="shell script to run as root in the control domain")
     parser.add_argument("--command", help="the same, as text")
     parser.add_argument("--interactive", action="store_true", help="give a shell on the console (after the script, if any)")
-    parser.add_argument("--guests", action="store_true", help="put guest kernels, initramfs and a disk into /root")
+    parser.add_argument("--guests", nargs="?", const="cloud", default="", metavar="micro,cloud,amd64",
+                        help="put these guest kernels, their initramfs and a disk into /root (default: cloud)")
     parser.add_argument("--store", choices=["tessera-store", "xenstored", "oxenstored", "none"])
     parser.add_argument("--file", action="append", default=[], metavar="SOURCE[:TARGET]", help="also put this file into the control domain")
     parser.add_argument("--machine", default="pc", help="pc or q35, with QEMU's options (default: pc)")
@@ -40,13 +41,13 @@ def parse_arguments() -> argparse.Namespace:
 def make_options(arguments: argparse.Namespace) -> ControlOptions:
     """Turns the command line into boot options."""
     script = arguments.script.read_text(encoding="utf-8") if arguments.script else arguments.command
-    files: dict[str, Path | str | bytes] = {}
+    files: dict[str, Path | str | bytes] = {"/usr/lib/tessera/guests.sh": Path(__file__).parent / "scripts" / "guests.sh"}
     for item in arguments.file:
         source, _, target = item.partition(":")
         files[target or f"/root/{Path(source).name}"] = Path(source)
-    machine = MachineOptions(machine=arguments.machine, cpu=arguments.cpu, cpus=arguments.cpus,
+    machine = MachineOptions(machine_type=arguments.machine, cpu=arguments.cpu, cpus=arguments.cpus,
                              memory_mib=arguments.memory, extra=arguments.qemu, time_limit=arguments.time_limit)
-    return ControlOptions(hypervisor=arguments.hypervisor, script=script, store=arguments.store, guests=arguments.guests,
+    return ControlOptions(hypervisor=arguments.hypervisor, script=script, store=arguments.store, guests=tuple(filter(None, arguments.guests.split(','))),
                           files=files, dom0_memory_mib=arguments.dom0_memory, machine=machine,
                           hypervisor_arguments=arguments.hypervisor_arguments,
                           kernel_arguments=arguments.kernel_arguments, interactive=arguments.interactive)

@@ -26,7 +26,7 @@ class ControlOptions:
     hypervisor: str = "tessera"
     script: str | None = None
     store: str | None = None
-    guests: bool = False
+    guests: tuple[str, ...] = ()
     files: dict[str, Path | str | bytes] = field(default_factory=dict)
     dom0_memory_mib: int = 512
     hypervisor_arguments: str = ""
@@ -73,6 +73,20 @@ def hypervisor_path(name: str) -> Path:
     return path
 
 
+def add_guest_files(overlay: Overlay, name: str) -> None:
+    """Adds a guest kernel ('micro', 'cloud' or 'amd64') with its initramfs, and the guests' disk, to /root."""
+    guest = guest_image()
+    overlay.add_file("root/disk.ext4", guest / "disk.ext4")
+    if name == "micro":
+        micro = ROOT / "build" / "guest" / "micro" / "vmlinuz"
+        if not micro.is_file():
+            raise MachineError(f"guest kernel '{micro}' is not there (hint: make guest-kernel FLAVOUR=micro)")
+        overlay.add_file("root/vmlinuz-micro", micro)
+        return
+    for part in ("vmlinuz", "initrd"):
+        overlay.add_file(f"root/{part}-{name}", guest / f"{part}-{name}")
+
+
 def build_initrd(options: ControlOptions, target: Path) -> None:
     """Writes the control domain's initramfs: the cached image and this run's overlay behind it."""
     image = control_image()
@@ -83,13 +97,8 @@ def build_initrd(options: ControlOptions, target: Path) -> None:
             overlay.add_program(path)
     if options.script is not None:
         overlay.add_file("root/script", ". /usr/lib/tessera/control.sh\n" + options.script, 0o755)
-    if options.guests:
-        guest = guest_image()
-        for path in sorted(guest.iterdir()):
-            overlay.add_file(f"root/{path.name}", path)
-        micro = ROOT / "build" / "guest" / "micro" / "vmlinuz"
-        if micro.is_file():
-            overlay.add_file("root/vmlinuz-micro", micro)
+    for name in options.guests:
+        add_guest_files(overlay, name)
     for name, source in options.files.items():
         overlay.add_file(name.lstrip("/"), source, 0o755)
     with open(target, "wb") as output:

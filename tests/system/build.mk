@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Whole machines in QEMU: system tests, the demonstration and the bootable image.
+
+PYTHON ?= python3
+HYPERVISOR ?= tessera
+INTERACTIVE ?= 0
+
+.PHONY: all test demo demo-vs-xen iso
+
+all:
+
+test:
+	$(PYTHON) tests/system/suite.py --hypervisor $(HYPERVISOR) $(CASES)
+
+demo:
+	$(PYTHON) tests/system/demo.py --hypervisor $(HYPERVISOR) $(if $(filter 1 yes,$(INTERACTIVE)),--interactive)
+
+demo-vs-xen:
+	$(PYTHON) tests/system/demo.py --compare
+
+iso:
+	$(PYTHON) tests/system/make_iso.py --output build/tessera.iso

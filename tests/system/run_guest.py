@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs small PV test guests as the initial domain; each has to print `RESULT: pass` on the console."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from harness.control import hypervisor_path, log_directory
+from harness.qemu import Machine, MachineError, MachineOptions
+
+
+def run_guest(image: Path, arguments: argparse.Namespace) -> str:
+    """Boots one image; returns an empty text when it passed, else why it failed."""
+    options = MachineOptions(kernel=hypervisor_path(arguments.hypervisor), machine=arguments.machine, cpu=arguments.cpu,
+                             cpus=arguments.cpus, memory_mib=arguments.memory, time_limit=arguments.time_limit,
+                             kernel_arguments=f"console=com1 com1=115200,8n1 noreboot {arguments.hypervisor_arguments}",
+                             modules=[(image, arguments.guest_arguments)])
+    log = log_directory() / "guests" / f"{image.name}.log"
+    try:
+        with Machine(options, log, arguments.echo) as machine:
+            result = machine.wait_for(r"RESULT: (\w+)(.*)$")
+            if result[1] != "pass":
+                return f"{result[0]} (console: {log})"
+            if arguments.host_must_live:
+                machine.wait_for_end(10)
+    except MachineError as error:
+        return str(error)
+    return ""
+
+
+def main() -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("image", nargs="+", type=Path, help="ELF image with Xen notes")
+    parser.add_argument("--hypervisor", default="tessera")
+    parser.add_argument("--machine", default="pc")
+    parser.add_argument("--cpu", default="qemu64,+rdrand")
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=512, metavar="MIB")
+    parser.add_argument("--hypervisor-arguments", default="")
+    parser.add_argument("--guest-arguments", default="")
+    parser.add_argument("--time-limit", type=float, default=60, metavar="SECONDS")
+    parser.add_argument("--host-must-live", action="store_true", help="also wait for the machine's own end")
+    parser.add_argument("--echo", action="store_true", help="show the console")
+    arguments = parser.parse_args()
+    passed = failed = 0
+    for image in arguments.image:
+        started = time.monotonic()
+        problem = run_guest(image, arguments) if image.is_file() else f"'{image}' is not there"
+        passed, failed = passed + (not problem), failed + bool(problem)
+        print(f"{'FAIL' if problem else 'pass'}  {image.name}  ({time.monotonic() - started:.1f} s)", flush=True)
+        if problem:
+            print("\n".join("      " + line for line in problem.splitlines()), flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

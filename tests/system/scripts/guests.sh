@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# Functions for scripts in the control domain that create guests and follow their consoles, with vmctl or xl alike.
+. /usr/lib/tessera/control.sh
+: "${TOOL:=vmctl}" "${KERNEL:=micro}"
+
+# guest_config NAME ADDRESS [VCPUS [MEMORY]]: a disk of its own and a configuration file that xl and vmctl both read.
+guest_config() {
+    cp /root/disk.ext4 "/root/$1.ext4"
+    {
+        echo "name = \"$1\""
+        echo "kernel = \"/root/vmlinuz-$KERNEL\""
+        [ ! -e "/root/initrd-$KERNEL" ] || echo "ramdisk = \"/root/initrd-$KERNEL\""
+        echo "extra = \"console=hvc0 quiet root=/dev/xvda rw hostname=$1 ip=$2::10.77.0.1:255.255.255.0:$1:eth0:off\""
+        echo "vcpus = ${3:-1}"
+        echo "memory = ${4:-$(default_memory)}"
+        echo "on_reboot = \"restart\""
+        echo "disk = [\"file:/root/$1.ext4,xvda,w\"]"
+        echo "vif = [\"bridge=xenbr0,mac=00:16:3e:00:00:$(printf %02x "${2##*.}")\"]"
+    } >"/root/$1.cfg"
+}
+
+default_memory() { if [ "$KERNEL" = micro ]; then echo 64; else echo 192; fi; }
+
+guest_create() { $TOOL create "/root/$1.cfg"; }
+
+# guest_domid NAME: the newest domain of that name, from the store.
+guest_domid() {
+    for domid in $(xenstore-list /local/domain | sort -rn); do
+        if [ "$(xenstore-read "/local/domain/$domid/name" 2>/dev/null)" = "$1" ]; then
+            echo "$domid"
+            return
+        fi
+    done
+    return 1
+}
+
+guest_tty() { domid=$(guest_domid "$1") && xenstore-read "/local/domain/$domid/console/tty" 2>/dev/null; }
+
+# guest_watch NAME: collects the console of the guest's present domain in /run/NAME.console.
+guest_watch() {
+    wait_for 100 guest_tty "$1" >/dev/null || return 1
+    cat "$(guest_tty "$1")" >>"/run/$1.console" 2>/dev/null &
+}
+
+# guest_mark NAME: later guest_expect calls look only at what comes from here on.
+guest_mark() { wc -c <"/run/$1.console" 2>/dev/null >"/run/$1.mark" || echo 0 >"/run/$1.mark"; }
+
+guest_output() { tail -c "+$(($(cat "/run/$1.mark" 2>/dev/null || echo 0) + 1))" "/run/$1.console" | tr -d '\r'; }
+
+guest_output_has() { guest_output "$1" | grep -q "$2"; }
+
+# guest_expect NAME SECONDS PATTERN
+guest_expect() { wait_for "$(($2 * 10))" guest_output_has "$1" "$3"; }
+
+guest_type() { printf '%s\n' "$2" >"$(guest_tty "$1")"; }
+
+# guest_login NAME SECONDS: waits for the login and becomes root at a prompt.
+guest_login() {
+    guest_expect "$1" "$2" "$1 login:" || return 1
+    guest_mark "$1"
+    guest_type "$1" root
+    guest_expect "$1" 30 '[#$] *$'
+}
+
+# guest_run NAME SECONDS COMMAND: types a command at the guest's prompt and prints what it says; its exit code is ours.
+guest_run() {
+    guest_mark "$1"
+    guest_type "$1" "$3; echo \"<<\$?>>\""
+    guest_expect "$1" "$2" '^<<[0-9]*>>' || return 124
+    guest_output "$1" | sed -e '1d' -e '/^<<[0-9]*>>/d' -e '/^~ # $/d'
+    return "$(guest_output "$1" | sed -n 's/^<<\([0-9]*\)>>.*/\1/p' | head -n 1)"
+}
+
+# guest_gone NAME: true when no domain of that name is left.
+guest_gone() { ! guest_domid "$1" >/dev/null; }
+
+# host_state: what must be the same before and after anything that failed or was undone.
+host_state() {
+    echo "free memory: $(xl info free_memory) MiB"
+    echo "domains: $(xl list | tail -n +2 | awk '{print $1}' | tr '\n' ' ')"
+    echo "store nodes: $(xenstore-ls -f / | grep -vc '^/local/domain/0/\|^/libxl\|^/tool')"
+    echo "loop devices: $(losetup -a | wc -l)"
+    echo "interfaces: $(ls /sys/class/net | tr '\n' ' ')"
+}
