@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# Checks of the sources: `all` runs every one of them, `test` the quick ones that belong to the test suite.
+
+PYTHON ?= python3
+
+.PHONY: all test tree layout analysis format
+.DEFAULT_GOAL := all
+
+all:
+	@status=0; \
+	$(PYTHON) tests/lint/run.py || status=1; \
+	$(PYTHON) tests/lint/compiler_checks.py format || status=1; \
+	$(MAKE) --no-print-directory -f tests/lint/build.mk analysis || status=1; \
+	exit $$status
+
+test tree:
+	@$(PYTHON) tests/lint/run.py
+
+layout:
+	@$(PYTHON) tests/lint/compiler_checks.py format
+
+# The analyser reads generated headers too.
+analysis:
+	@$(MAKE) --no-print-directory -f hypervisor/configs/config.mk config
+	@$(MAKE) --no-print-directory -f hypervisor/build.mk build/hypervisor/entry_offsets.h
+	@$(PYTHON) tests/lint/compiler_checks.py tidy
+
+format:
+	@$(PYTHON) tests/lint/compiler_checks.py rewrite
