@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Prints everything a person needs to find the fault, touching as little as possible that may be broken.
+#include <arch/x86_64/boot/options.hpp>
+#include <arch/x86_64/boot/paging.hpp>
+#include <arch/x86_64/cpu/instructions.hpp>
+#include <arch/x86_64/panic/panic.hpp>
+#include <arch/x86_64/panic/reset.hpp>
+#include <core/console/console.hpp>
+#include <lib/bug.hpp>
+
+namespace hv
+{
+namespace
+{
+
+constexpr unsigned kMaxFrames = 32;
+
+std::uint32_t panicking;
+PanicHook hook;
+
+// A second fault while panicking must end here, not come back.
+void enter()
+{
+    if (exchange(panicking, 1u) != 0)
+    {
+        log_error("Fault while stopping the machine");
+        halt_forever();
+    }
+    console().stop_locking();
+}
+
+bool is_hypervisor_data(std::uint64_t address)
+{
+    MachineAddress ignored;
+    return (address & 7) == 0 && address >= kHypervisorStart && address < kHypervisorEnd &&
+           translate(address, ignored) && translate(address + 8, ignored);
+}
+
+void print_place(std::uint64_t address)
+{
+    std::uint64_t offset = 0;
+    char const* const name = find_symbol(address, offset);
+    if (name != nullptr)
+        log_error("  [{x}] {}+0x{x}", address, name, offset);
+    else
+        log_error("  [{x}]", address);
+}
+
+// Frame pointers are kept in all our code; a chain that does not rise ends the walk.
+void print_backtrace(std::uint64_t frame_pointer)
+{
+    for (unsigned i = 0; i < kMaxFrames && is_hypervisor_data(frame_pointer); ++i)
+    {
+        auto const* frame = reinterpret_cast<std::uint64_t const*>(frame_pointer);
+        if (frame[1] == 0)
+            return;
+        print_place(frame[1]);
+        if (frame[0] <= frame_pointer)
+            return;
+        frame_pointer = frame[0];
+    }
+}
+
+void print_registers(TrapFrame const& f)
+{
+    log_error("rax {x} rbx {x} rcx {x} rdx {x}", f.rax, f.rbx, f.rcx, f.rdx);
+    log_error("rsi {x} rdi {x} rbp {x} rsp {x}", f.rsi, f.rdi, f.rbp, f.rsp);
+    log_error("r8 {x} r9 {x} r10 {x} r11 {x}", f.r8, f.r9, f.r10, f.r11);
+    log_error("r12 {x} r13 {x} r14 {x} r15 {x}", f.r12, f.r13, f.r14, f.r15);
+    log_error("rip {x}:{x} rflags {x} ss {x} vector {} error {x}", f.cs, f.rip, f.rflags, f.ss, f.vector, f.error_code);
+    log_error("cr0 {x} cr2 {x} cr3 {x} cr4 {x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+}
+
+[[noreturn]] void finish()
+{
+    if (hook != nullptr)
+        hook();
+    stop_other_cpus();
+    if (options().no_reboot)
+    {
+        log_error("Machine halted (noreboot)");
+        halt_forever();
+    }
+    log_error("Rebooting the machine");
+    reset_machine();
+}
+
+} // namespace
+
+void set_panic_hook(PanicHook new_hook)
+{
+    hook = new_hook;
+}
+
+bool is_panicking()
+{
+    return load_acquire(panicking) != 0;
+}
+
+void stop_for_panic()
+{
+    halt_forever();
+}
+
+void panic(char const* what)
+{
+    enter();
+    log_error("*** Tessera stops: {} ***", what);
+    log_error("Back-trace:");
+    print_backtrace(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)));
+    finish();
+}
+
+void panic_in(TrapFrame const& frame, char const* what)
+{
+    enter();
+    log_error("*** Tessera stops: {} ***", what);
+    print_registers(frame);
+    log_error("Back-trace:");
+    print_place(frame.rip);
+    print_backtrace(frame.rbp);
+    finish();
+}
+
+void bug(char const* what, char const* file, int line)
+{
+    char text[192];
+    format(text, "bug at {}:{}: {}", file, line, what);
+    panic(text);
+}
+
+} // namespace hv
