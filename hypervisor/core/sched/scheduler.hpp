@@ -13,6 +13,7 @@
 #include <core/domain/domain.hpp>
 #include <lib/cpu_mask.hpp>
 #include <lib/result.hpp>
+#include <lib/spinlock.hpp>
 
 namespace hv
 {
@@ -53,9 +54,9 @@ bool domain_descheduled(Domain const& domain);
 // ---- what the architecture calls
 // Chooses who runs on this CPU now (nullptr: idle), with run states and virtual times accounted. Called on the exit path
 // when work::kSchedule is set, with port::current() still the old one. The result may be the old one.
-[[nodiscard]] Vcpu* schedule(CpuId cpu);
+[[nodiscard]] Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY;
 // The state of `vcpu`, which schedule() has replaced, is complete in memory: others may run or inspect it.
-void sched_context_saved(Vcpu& vcpu);
+void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY;
 // A CPU came online: its queue may be given work. The boot CPU too.
 void sched_cpu_online(CpuId cpu);
 

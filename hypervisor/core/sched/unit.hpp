@@ -23,7 +23,7 @@ namespace stop
 {
 inline constexpr std::uint32_t kBlocked = 1u << 0; // SCHEDOP_block or poll; ended by vcpu_wake()
 inline constexpr std::uint32_t kDown = 1u << 1;    // not brought up (VCPUOP_up), or taken down
-inline constexpr std::uint32_t kPausedUnit = 1u << 8; // one vcpu_pause(); the bits from here up are a count
+inline constexpr std::uint32_t kPause = 1u << 8; // one vcpu_pause(); the bits from here up are a count
 } // namespace stop
 
 struct SchedUnit : HeapNode<SchedUnit>
@@ -34,7 +34,7 @@ struct SchedUnit : HeapNode<SchedUnit>
     bool running = false;             // picked, and its context is not yet saved; atomic
     bool queued = false;              // under the queue's lock
     bool parked = false;              // under the queue's lock
-    bool yielded = false;             // gave way; the next choice prefers others
+    bool yielded = false;             // gave way; the next choice prefers others; its own CPU only
     std::uint64_t virtual_time = 0;   // service received, in nanoseconds at the default weight
     Nanoseconds charged_until{};      // up to where the present run is accounted
     CpuMask hard = CpuMask::all();    // may run on these only

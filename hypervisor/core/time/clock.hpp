@@ -3,6 +3,7 @@
 #pragma once
 
 #include <core/domain/domain.hpp>
+#include <lib/result.hpp>
 #include <lib/strong.hpp>
 
 #include <cstdint>
@@ -32,6 +33,10 @@ abi::vcpu_runstate_info vcpu_runstate(Vcpu& vcpu);
 void vcpu_time_on_schedule_in(Vcpu& vcpu);
 // While it is still current, after its run state changed: writes the run-state area alone.
 void vcpu_time_on_schedule_out(Vcpu& vcpu);
+
+// ---- registration. The address is checked by the caller; 0 = none. Fault when it cannot be written now.
+Result<void> vcpu_register_time_area(Vcpu& vcpu, GuestVirtual area);
+Result<void> vcpu_register_runstate_area(Vcpu& vcpu, GuestVirtual area);
 
 // ---- timers of a vCPU (set_timer_op, VCPUOP_*_timer). Current vCPU only, except stops.
 void vcpu_timers_init(Vcpu& vcpu);

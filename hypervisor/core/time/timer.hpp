@@ -3,10 +3,12 @@
 //
 // A timer belongs to its owner, which must cancel it synchronously before freeing it. Callbacks run on the CPU on which
 // the timer was set, on that CPU's way out of the hypervisor, with no lock held; they may set the timer again.
-// Lock: one per CPU's heap, innermost but for nothing; any lock may be held when calling timer_set and timer_cancel.
+// Locks, both innermost: the timer's own (one setter at a time), then its CPU's heap. Any other lock may be held when
+// calling timer_set and timer_cancel.
 #pragma once
 
 #include <core/time/leftist_heap.hpp>
+#include <lib/spinlock.hpp>
 #include <lib/strong.hpp>
 
 #include <cstdint>
@@ -28,8 +30,9 @@ struct Timer : HeapNode<Timer>
     Callback callback = nullptr;
     void* context = nullptr;
     Nanoseconds deadline{};
-    CpuId cpu{};      // whose heap it is, or was last, on
-    bool set = false; // on a heap; changes under that heap's lock
+    SpinLock setting;      // held by whoever sets it
+    std::uint32_t cpu = 0; // whose heap it is, or was last, on; changes while `set` is false
+    bool set = false;      // on a heap; changes under that heap's lock
 };
 
 // (Re)arms the timer on this CPU. A deadline in the past fires as soon as this CPU leaves the hypervisor.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The scheduler's inside: one queue per CPU, and the steps that the calls in scheduler.hpp are made of.
+#pragma once
+
+#include <core/domain/domain.hpp>
+#include <core/sched/unit.hpp>
+#include <core/time/leftist_heap.hpp>
+#include <core/time/timer.hpp>
+#include <lib/spinlock.hpp>
+
+#include <cstdint>
+
+namespace hv::run_queue
+{
+
+// All in nanoseconds of virtual time at the default weight, or real ones where that is said.
+inline constexpr std::uint64_t kWakeCredit = 5'000'000;  // lead of a vCPU that wakes over the queue's present time
+inline constexpr std::uint64_t kMaxLag = 50'000'000;     // how far behind or ahead one may be when it changes queues
+inline constexpr std::uint64_t kImbalance = 5'000'000;   // difference between queues that moves a vCPU
+inline constexpr std::uint64_t kMinSlice = 1'000'000;    // real
+
+struct LessServed
+{
+    static bool before(SchedUnit const& a, SchedUnit const& b) { return a.virtual_time < b.virtual_time; }
+};
+
+struct alignas(64) RunQueue
+{
+    SpinLock lock;
+    LeftistHeap<SchedUnit, LessServed> heap;
+    SchedUnit* current = nullptr;     // picked here; nullptr: idle
+    std::uint64_t floor = 0;          // the queue's present virtual time; never falls
+    Nanoseconds picked_at{};          // when `current` was switched to
+    Nanoseconds slice_end{};          // when it has to make way; 0: nobody waits
+    Nanoseconds idle_since{};
+    std::uint64_t idle_nanoseconds = 0;
+    bool online = false;
+
+    // Read by other CPUs without the lock.
+    std::uint32_t queued = 0;         // units on the heap
+    std::uint64_t least = ~0ull;      // virtual time of the first on the heap
+    std::uint64_t current_time = 0;   // of the running one, at `current_since`
+    Nanoseconds current_since{};
+    bool rebalance = false;           // compare with other queues at the next choice
+
+    Timer slice;
+};
+
+RunQueue& queue_of(std::uint32_t cpu);
+CpuMask online_cpus();
+CpuMask idle_cpus();
+void set_idle(CpuId cpu, bool idle);
+void set_online(CpuId cpu);
+
+// Locks the queue that the unit belongs to.
+RunQueue& lock_unit(SchedUnit& unit) HV_NO_THREAD_SAFETY;
+inline std::uint32_t cpu_of(SchedUnit const& unit)
+{
+    CpuId cpu;
+    __atomic_load(&unit.cpu, &cpu, __ATOMIC_RELAXED);
+    return cpu.raw();
+}
+
+// Nothing stops the vCPU.
+bool runnable(Vcpu const& vcpu);
+// The CPUs it may run on, never empty.
+CpuMask allowed_cpus(SchedUnit const& unit);
+// RUNSTATE_blocked or RUNSTATE_offline, for one that something stops.
+int stopped_state(SchedUnit const& unit);
+
+// ---- with the queue's lock held
+void insert(RunQueue& queue, SchedUnit& unit);
+void remove(RunQueue& queue, SchedUnit& unit);
+// Accounts the running unit's time up to `now` to its virtual time and its domain's cap.
+void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
+// Makes the CPU choose again if `unit`, just inserted, should run before its current one.
+void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
+// Sets the time at which the current unit has to make way, and the timer for it on this CPU.
+void arm_slice(RunQueue& queue, Nanoseconds now);
+
+// Puts a runnable unit that is nowhere on the best queue. Takes locks; does nothing when another state was reached.
+void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY;
+
+// ---- caps
+bool over_cap(Vcpu const& vcpu);
+// The unit's domain has used up its budget: leaves it to the refill. False when there is budget again. Queue lock held.
+bool park(SchedUnit& unit);
+void unpark(SchedUnit& unit); // queue lock held, unit parked
+void start_cap_period(Domain& domain, Nanoseconds now);
+
+} // namespace hv::run_queue

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// The choice: who runs on this CPU next, slices, and taking over work from other queues.
+#include <core/sched/run_queue.hpp>
+#include <core/sched/scheduler.hpp>
+#include <core/time/clock.hpp>
+#include <lib/atomic.hpp>
+#include <port/port.hpp>
+
+namespace hv
+{
+namespace
+{
+
+using namespace run_queue;
+
+inline constexpr unsigned kStealVisits = 8; // waiting units looked at per queue
+inline constexpr unsigned kStealRounds = 4; // tries when a queue is in use
+
+// The least served unit waiting on `victim` that may run on `cpu`. Its lock is held. Looks near the root of the heap only.
+SchedUnit* stealable(RunQueue& victim, CpuId cpu)
+{
+    SchedUnit* candidates[kStealVisits] = {victim.heap.first()};
+    SchedUnit* best = nullptr;
+    unsigned count = 1;
+    for (unsigned index = 0; index < count; ++index)
+    {
+        SchedUnit* const unit = candidates[index];
+        if (unit == nullptr || (best != nullptr && !LessServed::before(*unit, *best)))
+            continue;
+        if (allowed_cpus(*unit).test(cpu))
+        {
+            best = unit;
+            continue;
+        }
+        for (SchedUnit* const child : {unit->heap_left, unit->heap_right})
+            if (child != nullptr && count < kStealVisits)
+                candidates[count++] = child;
+    }
+    return best;
+}
+
+// Moves the most deserving unit that waits elsewhere with a virtual time below `limit` to `queue`, whose lock is held.
+// Others' locks are only tried, so that no order between queues is needed; true means one was in use.
+bool steal(RunQueue& queue, CpuId cpu, std::uint64_t limit) HV_NO_THREAD_SAFETY
+{
+    RunQueue* victim = nullptr;
+    std::uint64_t least = limit;
+    online_cpus().for_each(
+        [&](CpuId other)
+        {
+            RunQueue& candidate = queue_of(other.raw());
+            if (std::uint64_t const first = load_relaxed(candidate.least); other != cpu && first < least)
+            {
+                victim = &candidate;
+                least = first;
+            }
+        });
+    if (victim == nullptr)
+        return false;
+    if (!victim->lock.try_lock())
+        return true;
+    if (SchedUnit* const unit = stealable(*victim, cpu); unit != nullptr && unit->virtual_time < limit)
+    {
+        remove(*victim, *unit);
+        __atomic_store(&unit->cpu, &cpu, __ATOMIC_RELAXED);
+        if (unit->virtual_time + kMaxLag < queue.floor)
+            unit->virtual_time = queue.floor - kMaxLag;
+        insert(queue, *unit);
+    }
+    victim->lock.unlock();
+    return false;
+}
+
+// Before this CPU goes idle: any work that waits elsewhere will do.
+void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
+{
+    for (unsigned round = 0; round < kStealRounds && queue.heap.empty(); ++round)
+    {
+        if (!steal(queue, cpu, ~0ull))
+            return;
+        queue.lock.unlock();
+        spin_wait();
+        queue.lock.lock();
+    }
+}
+
+// The best unit on the queue that its domain's cap lets run; others are parked on the way.
+SchedUnit* first_within_cap(RunQueue& queue)
+{
+    while (SchedUnit* const unit = queue.heap.first())
+    {
+        if (!over_cap(*unit->vcpu))
+            return unit;
+        remove(queue, *unit);
+        if (!park(*unit))
+            insert(queue, *unit);
+    }
+    return nullptr;
+}
+
+void advance_floor(RunQueue& queue, SchedUnit const& next)
+{
+    std::uint64_t const waiting = load_relaxed(queue.least);
+    std::uint64_t const present = next.virtual_time < waiting ? next.virtual_time : waiting;
+    if (present > queue.floor)
+        queue.floor = present;
+}
+
+// Whether the current unit goes on, with `rival` the best that waits.
+bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds now)
+{
+    SchedUnit& unit = *queue.current;
+    bool const yielded = unit.yielded;
+    unit.yielded = false;
+    if (!runnable(*unit.vcpu) || over_cap(*unit.vcpu) || !allowed_cpus(unit).test(cpu))
+        return false;
+    if (rival == nullptr)
+        return true;
+    if (yielded)
+    {
+        if (unit.virtual_time < rival->virtual_time)
+            unit.virtual_time = rival->virtual_time; // it gives up its lead
+        return false;
+    }
+    return unit.virtual_time <= rival->virtual_time || now < queue.picked_at + sched_ratelimit_us() * 1000ull;
+}
+
+// After keeps_cpu() said yes: how long this time.
+void prolong(RunQueue& queue, Nanoseconds now)
+{
+    advance_floor(queue, *queue.current);
+    arm_slice(queue, now);
+    Nanoseconds const protected_until = queue.picked_at + sched_ratelimit_us() * 1000ull;
+    if (load_relaxed(queue.least) >= queue.current->virtual_time || queue.slice_end <= protected_until)
+        return;
+    queue.slice_end = protected_until; // somebody is due as soon as the shortest run is over
+    timer_set(queue.slice, queue.slice_end);
+}
+
+// Makes `next` (nullptr: idle) the one that runs here; `previous` stops.
+void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next, Nanoseconds now)
+{
+    if (previous != nullptr)
+    {
+        bool const goes_on_waiting = runnable(*previous->vcpu);
+        vcpu_runstate_change(*previous->vcpu, goes_on_waiting ? RUNSTATE_runnable : stopped_state(*previous), now);
+    }
+    else if (next != nullptr)
+        queue.idle_nanoseconds += now - queue.idle_since;
+    queue.current = next;
+    if (next == nullptr)
+    {
+        if (previous != nullptr)
+            queue.idle_since = now;
+        queue.slice_end = Nanoseconds{0};
+        set_idle(cpu, true);
+        return;
+    }
+    set_idle(cpu, false);
+    remove(queue, *next);
+    store_release(next->running, true);
+    ++next->schedules;
+    next->charged_until = now;
+    queue.picked_at = now;
+    store_relaxed(queue.current_time, next->virtual_time);
+    __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
+    vcpu_runstate_change(*next->vcpu, RUNSTATE_running, now);
+}
+
+// Invites CPUs that run somebody better served, or nobody, to look at this queue. Lock held.
+void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
+{
+    std::uint64_t const least = load_relaxed(queue.least);
+    if (least == ~0ull)
+        return;
+    online_cpus().for_each(
+        [&](CpuId other)
+        {
+            RunQueue& candidate = queue_of(other.raw());
+            if (other == cpu || load_relaxed(candidate.rebalance))
+                return;
+            Nanoseconds since;
+            __atomic_load(&candidate.current_since, &since, __ATOMIC_RELAXED);
+            std::uint64_t const ahead = load_relaxed(candidate.current_time) + (now > since ? now - since : 0);
+            if (!idle_cpus().test(other) && ahead <= least + kImbalance)
+                return;
+            store_relaxed(candidate.rebalance, true);
+            port::request_schedule(other);
+        });
+}
+
+// The slice timer: the current unit's time is up, unless it was prolonged or nobody waits any more.
+void slice_expired(void* context)
+{
+    auto& queue = *static_cast<RunQueue*>(context);
+    CpuId const cpu = port::cpu_id();
+    Guard guard(queue.lock);
+    Nanoseconds const now = port::now();
+    if (queue.slice_end.raw() == 0)
+        return;
+    if (queue.slice_end > now)
+    {
+        timer_set(queue.slice, queue.slice_end);
+        return;
+    }
+    invite_others(queue, cpu, now);
+    store_relaxed(queue.rebalance, true);
+    port::request_schedule(cpu);
+}
+
+} // namespace
+
+Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
+{
+    RunQueue& queue = queue_of(cpu.raw());
+    queue.lock.lock();
+    Nanoseconds const now = port::now();
+    SchedUnit* const previous = queue.current;
+    if (previous != nullptr)
+        charge(queue, *previous, now);
+    if (load_relaxed(queue.rebalance))
+    {
+        store_relaxed(queue.rebalance, false);
+        std::uint64_t best = load_relaxed(queue.least);
+        if (previous != nullptr && runnable(*previous->vcpu) && previous->virtual_time < best)
+            best = previous->virtual_time;
+        if (best != ~0ull && best > kImbalance)
+            (void)steal(queue, cpu, best - kImbalance);
+    }
+
+    SchedUnit* next = first_within_cap(queue);
+    bool keeps = previous != nullptr && keeps_cpu(queue, cpu, next, now);
+    if (!keeps && next == nullptr)
+    {
+        steal_anything(queue, cpu);
+        next = first_within_cap(queue);
+        // It may have been woken while the lock was let go.
+        keeps = next == nullptr && previous != nullptr && keeps_cpu(queue, cpu, nullptr, now);
+    }
+    if (keeps)
+    {
+        prolong(queue, now);
+        queue.lock.unlock();
+        return previous->vcpu;
+    }
+    switch_to(queue, cpu, previous, next, now);
+    if (next != nullptr)
+    {
+        advance_floor(queue, *next);
+        arm_slice(queue, now);
+        start_cap_period(next->vcpu->domain(), now);
+    }
+    queue.lock.unlock();
+    if (previous != nullptr && previous->vcpu->time.runstate_area.raw() != 0)
+        vcpu_time_on_schedule_out(*previous->vcpu);
+    return next != nullptr ? next->vcpu : nullptr;
+}
+
+void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
+{
+    SchedUnit& unit = vcpu.sched;
+    RunQueue& queue = lock_unit(unit);
+    store_release(unit.running, false);
+    bool waits = runnable(vcpu);
+    if (waits && over_cap(vcpu) && park(unit))
+        waits = false;
+    CpuMask const allowed = allowed_cpus(unit);
+    bool const stays = allowed.test(unit.cpu) && (allowed & idle_cpus()).empty();
+    if (waits && stays)
+    {
+        insert(queue, unit);
+        Nanoseconds const now = port::now();
+        if (vcpu.time.runstate.state != RUNSTATE_runnable)
+        {
+            vcpu_runstate_change(vcpu, RUNSTATE_runnable, now);
+            consider_preemption(queue, unit, now); // it was woken on its way off the CPU
+        }
+        else if (queue.current != nullptr && queue.slice_end.raw() == 0)
+            arm_slice(queue, now);
+    }
+    queue.lock.unlock();
+    if (waits && !stays)
+        run_queue::place(vcpu);
+}
+
+void sched_cpu_online(CpuId cpu)
+{
+    RunQueue& queue = queue_of(cpu.raw());
+    queue.slice.callback = &slice_expired;
+    queue.slice.context = &queue;
+    Guard guard(queue.lock);
+    if (queue.online)
+        return;
+    queue.online = true;
+    queue.idle_since = port::now();
+    run_queue::set_online(cpu);
+    set_idle(cpu, true);
+}
+
+} // namespace hv

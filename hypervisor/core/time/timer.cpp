@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// The per-CPU timer heaps.
+#include <core/time/timer.hpp>
+#include <lib/atomic.hpp>
+#include <lib/cpu_mask.hpp>
+#include <lib/spinlock.hpp>
+#include <port/port.hpp>
+
+namespace hv
+{
+namespace
+{
+
+struct Earlier
+{
+    static bool before(Timer const& a, Timer const& b) { return a.deadline < b.deadline; }
+};
+
+struct alignas(64) TimerHeap
+{
+    SpinLock lock;
+    LeftistHeap<Timer, Earlier> heap;
+    Nanoseconds programmed{}; // what the hardware was last set to, 0 = off; touched by its own CPU only
+    Timer* running = nullptr; // whose callback runs now; atomic
+};
+
+constinit TimerHeap heaps[kMaxCpus];
+
+// Programs this CPU's hardware for the earliest timer, when that changes anything. The heap's lock is held.
+void program(TimerHeap& own)
+{
+    Timer const* const first = own.heap.first();
+    Nanoseconds const deadline = first != nullptr ? first->deadline : Nanoseconds{0};
+    if (deadline == own.programmed)
+        return;
+    // A later or absent deadline is left to the pending shot, which finds nothing to do and programs anew: most timers
+    // are moved on before they fire, and the hardware write is the costly part.
+    if (own.programmed.raw() != 0 && (first == nullptr || deadline > own.programmed))
+        return;
+    own.programmed = deadline;
+    port::set_timer(deadline);
+}
+
+// Takes the timer off whatever heap it is on.
+void disarm(Timer& timer)
+{
+    while (load_acquire(timer.set))
+    {
+        std::uint32_t const cpu = load_relaxed(timer.cpu);
+        TimerHeap& heap = heaps[cpu];
+        Guard guard(heap.lock);
+        if (!load_relaxed(timer.set) || load_relaxed(timer.cpu) != cpu)
+            continue;
+        heap.heap.remove(timer);
+        store_release(timer.set, false);
+    }
+}
+
+} // namespace
+
+void timer_set(Timer& timer, Nanoseconds deadline)
+{
+    std::uint32_t const cpu = port::cpu_id().raw();
+    TimerHeap& own = heaps[cpu];
+    Guard setting(timer.setting);
+    if (load_acquire(timer.set) && load_relaxed(timer.cpu) != cpu)
+        disarm(timer);
+    Guard guard(own.lock);
+    if (load_relaxed(timer.set))
+        own.heap.remove(timer);
+    store_relaxed(timer.cpu, cpu);
+    timer.deadline = deadline.raw() != 0 ? deadline : Nanoseconds{1};
+    own.heap.insert(timer);
+    store_release(timer.set, true);
+    program(own);
+}
+
+void timer_cancel(Timer& timer)
+{
+    disarm(timer);
+}
+
+void timer_cancel_sync(Timer& timer)
+{
+    disarm(timer);
+    for (TimerHeap& heap : heaps)
+    {
+        if (&heap == &heaps[port::cpu_id().raw()])
+            continue;
+        while (load_acquire(heap.running) == &timer)
+            spin_wait();
+    }
+    disarm(timer); // the callback may have set it again
+}
+
+void timers_run(CpuId cpu)
+{
+    TimerHeap& own = heaps[cpu.raw()];
+    own.lock.lock();
+    own.programmed = Nanoseconds{0};
+    Nanoseconds const now = port::now();
+    while (!own.heap.empty() && own.heap.first()->deadline <= now)
+    {
+        Timer& timer = *own.heap.pop();
+        store_release(own.running, &timer);
+        store_release(timer.set, false);
+        own.lock.unlock();
+        timer.callback(timer.context);
+        store_release(own.running, static_cast<Timer*>(nullptr));
+        own.lock.lock();
+    }
+    // A callback may have programmed the hardware for a timer that has run since.
+    Timer const* const first = own.heap.first();
+    if (first == nullptr || own.programmed != first->deadline)
+    {
+        own.programmed = first != nullptr ? first->deadline : Nanoseconds{0};
+        port::set_timer(own.programmed);
+    }
+    own.lock.unlock();
+}
+
+} // namespace hv
