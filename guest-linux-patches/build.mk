@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Guest kernels: build/guest/FLAVOUR from Debian's kernel source, the patch series and the fragments in configs/.
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc)
+FLAVOUR ?= micro
+kit := guest-linux-patches
+
+.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel
+
+all: guest-kernel
+
+guest-kernel:
+	@$(PYTHON) $(kit)/build_guest_kernel.py --flavour $(FLAVOUR) --jobs $(JOBS)
+
+# The same configuration without the patches, to measure against.
+guest-kernel-unpatched:
+	@$(PYTHON) $(kit)/build_guest_kernel.py --flavour $(FLAVOUR) --jobs $(JOBS) --unpatched
+
+# The builder's own tests, on a toy kernel.
+test:
+	@PYTHONPATH=$(kit):tests/unit/guest-kernel $(PYTHON) -m unittest discover -s tests/unit/guest-kernel -p 'test_*.py'
