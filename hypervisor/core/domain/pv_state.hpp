@@ -36,6 +36,7 @@ struct PvState
     std::uint64_t dr6 = 0xffff0ff0;
     std::uint64_t dr7 = 0x400;
     std::uint64_t xcr0 = 1;
+    std::uint32_t tsc_aux = 0;      // MSR_TSC_AUX, what RDTSCP and RDPID return
 
     Mfn kernel_root = kInvalidMfn;  // typed L4 reference held
     Mfn user_root = kInvalidMfn;    // typed L4 reference held, or none

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Reading the instruction that a guest was stopped at.
+#pragma once
+
+#include <core/emulate/context.hpp>
+#include <core/emulate/decoder.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace hv::emulate
+{
+
+class CodeWindow
+{
+public:
+    // Reads at most kMaxInstructionLength bytes from `skip` bytes after rip. False: the code segment is none, or the
+    // first byte lies beyond its limit; such a guest gets its exception back.
+    [[nodiscard]] bool fetch(EmulationContext& context, unsigned skip = 0);
+
+    [[nodiscard]] CodeMode mode() const { return mode_; }
+    [[nodiscard]] std::span<std::uint8_t const> bytes() const { return {bytes_.data(), count_}; }
+    // Linear address of the first byte that could not be read.
+    [[nodiscard]] std::uint64_t end() const { return linear_ + count_; }
+
+private:
+    std::array<std::uint8_t, kMaxInstructionLength> bytes_{};
+    std::size_t count_ = 0;
+    std::uint64_t linear_ = 0;
+    CodeMode mode_ = CodeMode::Long;
+};
+
+// Moves rip behind the instruction, within the width of its code segment, and ends the shadow of RF.
+void advance(Registers& registers, CodeMode mode, unsigned bytes);
+
+} // namespace hv::emulate
