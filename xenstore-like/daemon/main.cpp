@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The program tessera-store.
+#include "daemon/daemon.hpp"
+#include "daemon/process.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+int main(int count, char** arguments)
+{
+    using namespace tessera::store;
+    Options options;
+    OptionsResult const parsed = parse_options(count, arguments, options);
+    if (parsed != OptionsResult::Run) {
+        return parsed == OptionsResult::Done ? 0 : 2;
+    }
+    ::signal(SIGPIPE, SIG_IGN);
+    Log log;
+    log.set_level(options.log_level);
+    if (!options.log_file.empty() && !log.open(options.log_file)) {
+        std::fprintf(stderr, "tessera-store: cannot open the log file %s\n", options.log_file.c_str());
+        return 1;
+    }
+    try {
+        FileDescriptor waiting_parent;
+        if (!options.foreground) {
+            waiting_parent = detach();
+        }
+        Daemon daemon(options, log);
+        announce_ready(std::move(waiting_parent), options.pid_file);
+        log.write(LogLevel::Info, "ready", "socket=" + options.socket);
+        daemon.run();
+        return 0;
+    } catch (std::exception const& error) {
+        std::fprintf(stderr, "tessera-store: %s\n", error.what());
+        return options.domains ? 8 : 1;
+    }
+}

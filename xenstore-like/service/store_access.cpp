@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Decides who may do what: paths, permissions and quotas, and records what transactions look at.
+#include "service/store.hpp"
+
+namespace tessera::store {
+
+Tree const& Store::view(Call const& call) const
+{
+    return call.transaction != nullptr ? call.transaction->view() : tree_;
+}
+
+std::uint8_t Store::access_of(Client const& client, PermissionList const& list) const
+{
+    if (client.privileged) {
+        return kAccessRead | kAccessWrite;
+    }
+    std::uint8_t access = allowed_access(list, client.domain);
+    if (client.target.has_value()) {
+        access |= allowed_access(list, *client.target);
+    }
+    return access;
+}
+
+bool Store::may(Client const& client, Node const& node, std::uint8_t wanted) const
+{
+    return client.privileged ||
+           (access_of(client, nodes_.permissions().list(node.permissions)) & wanted) == wanted;
+}
+
+int Store::check_path(Client const& client, NodePath const& path) const
+{
+    if (client.privileged) {
+        return 0;
+    }
+    bool const fits = path.text.size() - path.prefix <= quotas_.path_length && path_depth(path.text) <= quotas_.path_depth;
+    return fits ? 0 : ENOSPC;
+}
+
+int Store::argument_path(Call const& call, std::string_view argument, NodePath& path)
+{
+    int const error = resolve_path(argument, call.client.domain, path_scratch_, path);
+    return error != 0 ? error : check_path(call.client, path);
+}
+
+// Finds an existing node on which the client has the right `wanted`; `saw` is what the request will look at.
+// A client that may not read the nearest ancestor does not learn whether the node exists.
+int Store::open_node(Call& call, std::string_view path, std::uint8_t wanted, std::uint8_t saw, Node const*& node)
+{
+    Walk const walk = view(call).walk(path);
+    node = walk.node;
+    if (call.transaction != nullptr) {
+        if (node != nullptr) {
+            call.transaction->note(path, saw | kSawExistence | (call.client.privileged ? 0 : kSawPermissions));
+        } else {
+            std::size_t const next = path.find('/', walk.nearest_length + (walk.nearest_length == 1 ? 0 : 1));
+            call.transaction->note(path.substr(0, next), kSawExistence);
+        }
+        if (!call.client.privileged && call.transaction->touched() > quotas_.transaction_nodes) {
+            return ENOSPC;
+        }
+    }
+    if (node == nullptr) {
+        return may(call.client, *walk.nearest, wanted) ? ENOENT : EACCES;
+    }
+    return may(call.client, *node, wanted) ? 0 : EACCES;
+}
+
+// The same for requests that change a node or create it: needs the right to write the node, or its nearest
+// existing ancestor, and room in the quotas for what will be created.
+int Store::open_for_change(Call& call, std::string_view path, std::size_t value_size, Walk& walk)
+{
+    walk = view(call).walk(path);
+    if (call.transaction != nullptr) {
+        std::string_view const nearest = path.substr(0, walk.nearest_length);
+        call.transaction->note(nearest, kSawExistence | kSawPermissions);
+        if (walk.node == nullptr) {
+            std::size_t const next = path.find('/', walk.nearest_length + (walk.nearest_length == 1 ? 0 : 1));
+            call.transaction->note(path.substr(0, next), kSawExistence);
+        }
+        if (!call.client.privileged && call.transaction->touched() > quotas_.transaction_nodes) {
+            return ENOSPC;
+        }
+    }
+    if (call.client.privileged) {
+        return 0;
+    }
+    if (!may(call.client, *walk.nearest, kAccessWrite)) {
+        return EACCES;
+    }
+    if (value_size > quotas_.value_size) {
+        return ENOSPC;
+    }
+    auto const growth = walk.node == nullptr ? 0 : static_cast<std::int64_t>(value_size) - walk.node->value_length;
+    return check_growth(call, creation_cost(walk, path, value_size), growth);
+}
+
+int Store::check_growth(Call const& call, CreationCost const& cost, std::int64_t growth)
+{
+    auto const& account = accounts_.of(call.client.domain);
+    auto const pending = call.transaction != nullptr ? call.transaction->delta().of(call.client.domain)
+                                                     : AccountDelta::Entry{call.client.domain, 0, 0};
+    auto const nodes = account.nodes + pending.nodes + static_cast<std::int64_t>(cost.nodes);
+    auto const bytes = account.node_bytes + account.watch_bytes + pending.bytes + growth +
+                       static_cast<std::int64_t>(cost.bytes + call.client.output.size());
+    bool const too_many = cost.nodes > 0 && nodes > static_cast<std::int64_t>(quotas_.nodes);
+    bool const too_big = (cost.nodes > 0 || growth > 0) && bytes > static_cast<std::int64_t>(quotas_.memory);
+    return too_many || too_big ? ENOSPC : 0;
+}
+
+// Carries out a checked change, in the call's transaction or at once.
+int Store::perform(Call& call, ChangeView const& change)
+{
+    if (call.transaction != nullptr) {
+        call.transaction->apply(change);
+        return 0;
+    }
+    return commit_single(change);
+}
+
+}  // namespace tessera::store

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Implements commits: of single changes and of transactions, with their records and their events.
+#include "service/store.hpp"
+
+#include <charconv>
+#include <unordered_set>
+
+namespace tessera::store {
+
+int Store::do_transaction_start(Call& call)
+{
+    if (call.transaction != nullptr) {
+        return EBUSY;
+    }
+    auto& account = accounts_.of(call.client.domain);
+    if (!call.client.privileged && account.transactions >= static_cast<std::int64_t>(quotas_.transactions)) {
+        return ENOSPC;
+    }
+    while (next_transaction_ == 0 || call.client.transaction(next_transaction_) != nullptr) {
+        ++next_transaction_;
+    }
+    std::uint32_t const id = next_transaction_++;
+    call.client.transactions.push_back(std::make_unique<Transaction>(id, tree_));
+    ++account.transactions;
+    char text[16];
+    char* end = std::to_chars(text, text + sizeof text - 1, id).ptr;
+    *end++ = '\0';
+    reply(call, std::string_view(text, static_cast<std::size_t>(end - text)));
+    return 0;
+}
+
+int Store::do_transaction_end(Call& call)
+{
+    std::string_view argument;
+    if (!single_string(call.request.payload, argument) || (argument != "T" && argument != "F")) {
+        return EINVAL;
+    }
+    if (call.transaction == nullptr) {
+        return ENOENT;
+    }
+    int const error = argument == "T" ? commit(*call.transaction) : 0;
+    drop_transaction(call.client, call.request.transaction_id);
+    if (error == 0) {
+        acknowledge(call);
+    }
+    return error;
+}
+
+void Store::drop_transaction(Client& client, std::uint32_t id)
+{
+    std::erase_if(client.transactions, [id](auto const& candidate) { return candidate->id() == id; });
+    --accounts_.of(client.domain).transactions;
+}
+
+void Store::drop_all_transactions(Client& client)
+{
+    accounts_.of(client.domain).transactions -= static_cast<std::int64_t>(client.transactions.size());
+    client.transactions.clear();
+}
+
+// Keeps the list of nodes that a guest owns outside its own directory; dying, it loses them too.
+void Store::note_owned_outside(ChangeView const& change)
+{
+    std::uint16_t owner = change.creator;
+    if (change.kind == ChangeKind::SetPermissions) {
+        owner = change.permissions->front().domain;
+    } else if (change.kind == ChangeKind::Remove) {
+        return;
+    }
+    if (owner != 0 && !is_same_or_below(domain_path(owner), change.path)) {
+        owned_outside_[owner].emplace(change.path);
+    }
+}
+
+void Store::apply_to_current(ChangeView const& change)
+{
+    scratch_delta_.clear();
+    apply_change(tree_, change, scratch_delta_);
+    accounts_.apply(scratch_delta_);
+    if (change.creator != 0 || change.kind == ChangeKind::SetPermissions) {
+        note_owned_outside(change);
+    }
+}
+
+int Store::commit_single(ChangeView const& change)
+{
+    if (log_ != nullptr) {
+        std::size_t const permissions = change.permissions == nullptr ? 0 : change.permissions->size();
+        std::size_t const size = change.path.size() + change.value.size() + permissions * sizeof(Permission);
+        if (int const error = log_->prepare(size); error != 0) {
+            return error;
+        }
+        log_->change(change);
+        log_->commit();
+    }
+    if (watches_.size() == 0) {
+        apply_to_current(change);
+        return 0;
+    }
+    auto const& pool = nodes_.permissions();
+    if (change.kind == ChangeKind::Remove) {
+        Node const* const node = tree_.find(change.path);
+        fire(change.path, &pool.list(node->permissions), nullptr);
+        std::string below(change.path);
+        Tree::for_each_child(*node, [&](Node const& child) {
+            std::size_t const length = below.size();
+            below += '/';
+            child.append_name(below);
+            for_each_below(child, below, [&](std::string const& path, Node const& gone) {
+                fire_exact(path, pool.list(gone.permissions));
+            });
+            below.resize(length);
+            return true;
+        });
+        apply_to_current(change);
+        return 0;
+    }
+    PermissionList before;
+    if (change.kind == ChangeKind::SetPermissions) {
+        before = pool.list(tree_.find(change.path)->permissions);
+    }
+    apply_to_current(change);
+    fire(change.path, before.empty() ? nullptr : &before, &pool.list(tree_.find(change.path)->permissions));
+    return 0;
+}
+
+int Store::commit(Transaction& transaction)
+{
+    if (!transaction.can_commit(tree_)) {
+        return EAGAIN;
+    }
+    if (transaction.changes().empty()) {
+        return 0;
+    }
+    if (log_ != nullptr) {
+        std::size_t size = 0;
+        for (Change const& change : transaction.changes()) {
+            size += 64 + change.path.size() + change.value.size() + change.permissions.size() * sizeof(Permission);
+        }
+        if (int const error = log_->prepare(size); error != 0) {
+            return error;
+        }
+        for (Change const& change : transaction.changes()) {
+            log_->change(change.view());
+        }
+        log_->commit();
+    }
+    Tree const before = tree_;
+    if (tree_.same_version(transaction.base())) {
+        tree_ = transaction.view();
+        accounts_.apply(transaction.delta());
+        for (Change const& change : transaction.changes()) {
+            note_owned_outside(change.view());
+        }
+    } else {
+        for (Change const& change : transaction.changes()) {
+            apply_to_current(change.view());
+        }
+    }
+    if (watches_.size() != 0) {
+        fire_commit(before, transaction.changes());
+    }
+    return 0;
+}
+
+// One event for each changed node, in the order of the changes; nodes that came and went inside are not reported.
+void Store::fire_commit(Tree const& before, std::vector<Change> const& changes)
+{
+    auto const& pool = nodes_.permissions();
+    std::unordered_set<std::string_view> reported;
+    for (Change const& change : changes) {
+        Node const* const old_node = before.find(change.path);
+        Node const* const new_node = tree_.find(change.path);
+        if ((old_node != nullptr || new_node != nullptr) && reported.insert(change.path).second) {
+            fire(change.path, old_node == nullptr ? nullptr : &pool.list(old_node->permissions),
+                 new_node == nullptr ? nullptr : &pool.list(new_node->permissions));
+        }
+    }
+    std::unordered_set<std::string> gone_paths;
+    for (Change const& change : changes) {
+        Node const* const old_node = change.kind == ChangeKind::Remove ? before.find(change.path) : nullptr;
+        if (old_node == nullptr) {
+            continue;
+        }
+        std::string below(change.path);
+        for_each_below(*old_node, below, [&](std::string const& path, Node const& gone) {
+            if (!reported.contains(path) && gone_paths.insert(path).second) {
+                fire_exact(path, pool.list(gone.permissions));
+            }
+        });
+    }
+}
+
+void Store::restore_change(ChangeView const& change)
+{
+    apply_to_current(change);
+}
+
+}  // namespace tessera::store

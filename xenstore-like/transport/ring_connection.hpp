@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Serves one domain through its ring page. Pure: it is driven by calls and touches nothing but the page and the
+// store, so tests and the fuzzer run it on ordinary memory.
+#pragma once
+
+#include "service/store.hpp"
+#include "transport/ring.hpp"
+
+namespace tessera::store {
+
+class RingConnection {
+public:
+    enum class Progress {
+        Idle,   // nothing more can be done until the domain moves
+        More,   // the budget is used up; call again after the others had their turn
+    };
+
+    RingConnection(Store& store, Client& client, xenstore_domain_interface* page);
+
+    // Carries out at most `budget` requests and delivers replies and events. `notify` becomes true if the domain
+    // has to be told that the page changed.
+    Progress run(int budget, bool& notify);
+
+    [[nodiscard]] Client& client() const { return client_; }
+    [[nodiscard]] Ring& ring() { return ring_; }
+
+    // True after a protocol violation: the ring is ignored until the domain asks for a reconnection.
+    [[nodiscard]] bool broken() const { return broken_; }
+
+    [[nodiscard]] std::string const& unread_input() const { return input_; }
+    void restore_input(std::string_view bytes) { input_ = bytes; }
+
+private:
+    bool take_request(bool& notify);
+    bool flush(bool& notify);
+    void fail(std::uint32_t error, bool& notify);
+
+    Store& store_;
+    Client& client_;
+    Ring ring_;
+    std::string input_;  // the beginning of a request that is longer than the ring
+    bool broken_ = false;
+};
+
+}  // namespace tessera::store

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Serves the rings of all domains: events mark a ring as ready, and ready rings take turns.
+#pragma once
+
+#include "transport/event_loop.hpp"
+#include "transport/hypervisor.hpp"
+#include "transport/ring_connection.hpp"
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+
+namespace tessera::store {
+
+class RingServer final : public Pollable, public DomainHost {
+public:
+    RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor);
+    ~RingServer() override;
+
+    int attach(Client& client, std::uint64_t frame, std::uint32_t port) override;
+    void detach(Client& client) override;
+
+    void on_ready(std::uint32_t events) override;
+
+    // Delivers output that was queued for `client` outside of its own turn.
+    void flush(Client& client);
+
+    // Gives one turn to each ring that is ready. True if some ring is still ready.
+    bool run_ready();
+
+    // Looks for domains that ended while nobody was listening.
+    void scan_domains();
+
+    [[nodiscard]] std::size_t size() const { return by_port_.size(); }
+
+private:
+    struct Peer {
+        std::unique_ptr<RingConnection> connection;
+        xenstore_domain_interface* page = nullptr;
+        int port = -1;
+        bool queued = false;
+        bool defunct = false;  // detached while on the ready list; freed when its turn comes
+    };
+
+    static constexpr int kRequestsPerTurn = 16;
+
+    void queue(Peer& peer);
+    void run(Peer& peer);
+
+    EventLoop& loop_;
+    Store& store_;
+    Hypervisor& hypervisor_;
+    std::unordered_map<int, Peer*> by_port_;
+    std::unordered_map<std::uint32_t, std::unique_ptr<Peer>> by_client_;
+    std::deque<Peer*> ready_;
+    std::vector<std::unique_ptr<Peer>> defunct_;
+    std::vector<int> ports_;
+};
+
+}  // namespace tessera::store

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Implements path walks and changes on top of the node store.
+#include "tree/tree.hpp"
+
+#include "wire/path.hpp"
+
+#include <utility>
+
+namespace tessera::store {
+
+Tree::Tree(NodeStore& nodes, PermissionId root_permissions)
+    : nodes_(&nodes), root_(nodes.create(Name(std::string_view()), {}, root_permissions))
+{
+}
+
+Tree::Tree(Tree const& other) : nodes_(other.nodes_), root_(other.root_)
+{
+    NodeStore::retain(root_);
+}
+
+Tree::Tree(Tree&& other) noexcept : nodes_(other.nodes_), root_(std::exchange(other.root_, nullptr)) {}
+
+Tree& Tree::operator=(Tree other) noexcept
+{
+    std::swap(nodes_, other.nodes_);
+    std::swap(root_, other.root_);
+    return *this;
+}
+
+Tree::~Tree()
+{
+    if (root_ != nullptr) {
+        nodes_->release(root_);
+    }
+}
+
+Walk Tree::walk(std::string_view path) const
+{
+    Walk result{nullptr, root_, 1};
+    PathComponents components(path);
+    Name name;
+    while (components.next(name)) {
+        Node const* const child = NodeStore::find(result.nearest->children, name);
+        if (child == nullptr) {
+            return result;
+        }
+        result.nearest = child;
+        result.nearest_length = static_cast<std::size_t>(name.text.data() + name.text.size() - path.data());
+    }
+    result.node = result.nearest;
+    return result;
+}
+
+Node** Tree::unique_slot(std::string_view path)
+{
+    nodes_->unique(root_);
+    Node** slot = &root_;
+    PathComponents components(path);
+    Name name;
+    while (components.next(name)) {
+        slot = nodes_->find_unique(&(*slot)->children, name);
+    }
+    return slot;
+}
+
+void Tree::set_value(std::string_view path, std::string_view value)
+{
+    nodes_->set_value(*unique_slot(path), value);
+}
+
+void Tree::set_permissions(std::string_view path, PermissionId permissions)
+{
+    Node* const node = *unique_slot(path);
+    nodes_->permissions().release(node->permissions);
+    node->permissions = permissions;
+}
+
+void Tree::create(std::string_view path, std::string_view value, PermissionId permissions)
+{
+    std::string_view const name = path.substr(path.rfind('/') + 1);
+    Node* const fresh = nodes_->create(Name(name), value, permissions);
+    nodes_->insert_child(*unique_slot(parent_path(path)), fresh);
+}
+
+void Tree::remove(std::string_view path)
+{
+    std::string_view const name = path.substr(path.rfind('/') + 1);
+    nodes_->release(nodes_->detach_child(*unique_slot(parent_path(path)), Name(name)));
+}
+
+}  // namespace tessera::store

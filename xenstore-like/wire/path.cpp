@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Implements path checks with one table look-up per byte.
+#include "wire/path.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace tessera::store {
+
+namespace {
+
+constexpr std::array<bool, 256> make_allowed()
+{
+    std::array<bool, 256> allowed{};
+    for (char const c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@")) {
+        allowed[static_cast<unsigned char>(c)] = true;
+    }
+    return allowed;
+}
+
+constexpr std::array<bool, 256> kAllowed = make_allowed();
+
+}  // namespace
+
+bool valid_absolute_path(std::string_view path)
+{
+    if (path.empty() || path.front() != '/' || path.size() > kAbsolutePathMax) {
+        return false;
+    }
+    if (path.size() == 1) {
+        return true;
+    }
+    char previous = '\0';
+    for (char const c : path) {
+        if (!kAllowed[static_cast<unsigned char>(c)] || (c == '/' && previous == '/')) {
+            return false;
+        }
+        previous = c;
+    }
+    return previous != '/';
+}
+
+int resolve_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
+{
+    if (path.empty() || path.front() == '@') {
+        return EINVAL;
+    }
+    if (path.front() == '/') {
+        out = {path, 0};
+        return valid_absolute_path(path) ? 0 : EINVAL;
+    }
+    if (path.size() > kRelativePathMax) {
+        return EINVAL;
+    }
+    scratch = domain_path(domain);
+    scratch += '/';
+    std::size_t const prefix = scratch.size();
+    scratch += path;
+    out = {scratch, prefix};
+    return valid_absolute_path(scratch) ? 0 : EINVAL;
+}
+
+int resolve_watch_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
+{
+    if (path == kIntroduceWatch || path == kReleaseWatch) {
+        out = {path, 0};
+        return 0;
+    }
+    return resolve_path(path, domain, scratch, out);
+}
+
+std::string domain_path(std::uint16_t domain)
+{
+    std::string path(kDomainRoot);
+    path += std::to_string(domain);
+    return path;
+}
+
+std::string_view parent_path(std::string_view path)
+{
+    std::size_t const slash = path.rfind('/');
+    return slash == 0 || slash == std::string_view::npos ? std::string_view("/") : path.substr(0, slash);
+}
+
+std::size_t path_depth(std::string_view path)
+{
+    return path.size() <= 1 ? 0 : static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
+}
+
+bool is_same_or_below(std::string_view ancestor, std::string_view path)
+{
+    if (ancestor == "/") {
+        return !path.empty() && path.front() == '/';
+    }
+    return path.starts_with(ancestor) && (path.size() == ancestor.size() || path[ancestor.size()] == '/');
+}
+
+}  // namespace tessera::store
