@@ -4,6 +4,7 @@
 #include <arch/x86_64/boot/memory_map.hpp>
 #include <arch/x86_64/boot/page_builder.hpp>
 #include <arch/x86_64/cpu/features.hpp>
+#include <core/mm/pte.hpp>
 #include <lib/bug.hpp>
 
 namespace hv
@@ -37,11 +38,11 @@ std::uint64_t leaf_flags(Protection protection)
     case Protection::ReadOnly:
         return base | global | no_execute;
     case Protection::ReadWrite:
-        return base | pte::kDirty | pte::kWrite | global | no_execute;
+        return base | pte::kDirty | pte::kWritable | global | no_execute;
     case Protection::Execute:
         return base | global;
     case Protection::Device:
-        return base | pte::kDirty | pte::kWrite | pte::kCacheDisable | pte::kWriteThrough | global | no_execute;
+        return base | pte::kDirty | pte::kWritable | pte::kCacheDisable | pte::kWriteThrough | global | no_execute;
     case Protection::UserReadOnly:
         return base | pte::kUser | no_execute;
     }
@@ -60,9 +61,9 @@ std::uint64_t* PageBuilder::table(std::uint64_t address, unsigned level)
         {
             // Only the M2P is for guests to see; everywhere else the tables themselves deny user access too.
             std::uint64_t const user = address < layout::kM2pEnd ? pte::kUser : 0;
-            entry = boot_allocate(kPageSize).raw() | pte::kPresent | pte::kWrite | pte::kAccessed | user;
+            entry = boot_allocate(kPageSize).raw() | pte::kPresent | pte::kWritable | pte::kAccessed | user;
         }
-        HV_ASSERT((entry & pte::kLarge) == 0);
+        HV_ASSERT((entry & pte::kSuperpage) == 0);
         current = table_at(entry);
     }
     return current;
@@ -89,7 +90,7 @@ void PageBuilder::map(std::uint64_t address, MachineAddress target, std::uint64_
         std::uint64_t const bytes = 1ull << shift_of(level);
         std::uint64_t& entry = table(address, level)[index_of(address, level)];
         HV_ASSERT(entry == 0);
-        entry = target.raw() | flags | (level > 1 ? pte::kLarge : 0);
+        entry = target.raw() | flags | (level > 1 ? pte::kSuperpage : 0);
         address += bytes;
         target = target + bytes;
         size -= bytes;
@@ -104,7 +105,7 @@ bool PageBuilder::translate(std::uint64_t address, MachineAddress& out) const
         std::uint64_t const entry = current[index_of(address, level)];
         if ((entry & pte::kPresent) == 0)
             return false;
-        if (level == 1 || (entry & pte::kLarge) != 0)
+        if (level == 1 || (entry & pte::kSuperpage) != 0)
         {
             std::uint64_t const mask = (1ull << shift_of(level)) - 1;
             out = MachineAddress{(entry & pte::kAddress & ~mask) | (address & mask)};

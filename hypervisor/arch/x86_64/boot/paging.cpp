@@ -7,6 +7,7 @@
 #include <arch/x86_64/cpu/descriptors.hpp>
 #include <arch/x86_64/cpu/features.hpp>
 #include <arch/x86_64/cpu/instructions.hpp>
+#include <core/mm/pte.hpp>
 #include <lib/bug.hpp>
 
 #include <cstring>
@@ -24,6 +25,7 @@ constexpr std::uint64_t kSmallDeviceBytes = 4 * kLargePage; // mapped with 4 KiB
 
 MachineAddress root;
 MachineAddress m2p_start;
+MachineAddress trampoline_tables; // four pages below 4 GiB: L4 to L1
 std::uint32_t m2p_chunks;
 std::uint64_t next_small_device = layout::kDevices;
 std::uint64_t next_large_device = layout::kDevices + kSmallDeviceBytes;
@@ -126,6 +128,7 @@ void* map_area(MachineAddress start, std::uint64_t size, Protection protection)
 void build_page_tables()
 {
     root = boot_allocate(kPageSize);
+    trampoline_tables = boot_allocate(4 * kPageSize);
     PageBuilder builder(root);
     map_memory(builder);
     map_image(builder);
@@ -171,6 +174,20 @@ void map_pages(std::uint64_t address, MachineAddress target, std::uint64_t size,
     PageBuilder builder(root);
     builder.set_largest_page(kPageSize);
     builder.map(address, target, size, protection);
+}
+
+MachineAddress build_trampoline_root(MachineAddress page)
+{
+    auto* tables = direct_map<std::uint64_t>(trampoline_tables);
+    constexpr std::uint64_t kFlags = pte::kPresent | pte::kWritable | pte::kAccessed;
+    hypervisor_l4_slots(tables + layout::kFirstSlot);
+    for (unsigned level = 4; level > 1; --level)
+    {
+        std::uint64_t const next = trampoline_tables.raw() + (5 - level) * kPageSize;
+        tables[(4 - level) * 512 + pte::index(page.raw(), level)] = next | kFlags;
+    }
+    tables[3 * 512 + pte::index(page.raw(), 1)] = page.raw() | kFlags | pte::kDirty;
+    return trampoline_tables;
 }
 
 void* map_device(MachineAddress start, std::uint64_t size)

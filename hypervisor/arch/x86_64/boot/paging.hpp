@@ -16,21 +16,6 @@
 namespace hv
 {
 
-namespace pte
-{
-inline constexpr std::uint64_t kPresent = 1ull << 0;
-inline constexpr std::uint64_t kWrite = 1ull << 1;
-inline constexpr std::uint64_t kUser = 1ull << 2;
-inline constexpr std::uint64_t kWriteThrough = 1ull << 3;
-inline constexpr std::uint64_t kCacheDisable = 1ull << 4;
-inline constexpr std::uint64_t kAccessed = 1ull << 5;
-inline constexpr std::uint64_t kDirty = 1ull << 6;
-inline constexpr std::uint64_t kLarge = 1ull << 7;
-inline constexpr std::uint64_t kGlobal = 1ull << 8;
-inline constexpr std::uint64_t kNoExecute = 1ull << 63;
-inline constexpr std::uint64_t kAddress = 0x000ffffffffff000;
-} // namespace pte
-
 // Flags of a leaf of ours. Global and NX are added where the CPU has them.
 enum class Protection : std::uint8_t
 {
@@ -46,6 +31,9 @@ void build_page_tables();
 
 // CR3 value of the page table without a guest half.
 std::uint64_t idle_root();
+
+// A root below 4 GiB that also maps `page` one to one, executable: what a CPU in 32-bit mode can load.
+MachineAddress build_trampoline_root(MachineAddress page);
 
 // Entries 256..271 for every L4 of the machine.
 void hypervisor_l4_slots(std::uint64_t out[16]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The order of boot, from the loader's hand-over to start_machine().
+#include <arch/x86_64/acpi/tables.hpp>
 #include <arch/x86_64/boot/boot_info.hpp>
 #include <arch/x86_64/boot/memory_map.hpp>
 #include <arch/x86_64/boot/options.hpp>
@@ -10,9 +11,15 @@
 #include <arch/x86_64/cpu/features.hpp>
 #include <arch/x86_64/cpu/instructions.hpp>
 #include <arch/x86_64/cpu/setup.hpp>
+#include <arch/x86_64/irq/io_apic.hpp>
+#include <arch/x86_64/irq/local_apic.hpp>
+#include <arch/x86_64/irq/pic.hpp>
+#include <arch/x86_64/irq/vectors.hpp>
 #include <arch/x86_64/panic/panic.hpp>
 #include <arch/x86_64/serial/machine_console.hpp>
 #include <arch/x86_64/smp/smp.hpp>
+#include <arch/x86_64/time/clock.hpp>
+#include <core/console/console.hpp>
 #include <lib/log.hpp>
 
 namespace hv
@@ -50,7 +57,8 @@ void log_memory_map()
 // Continues on `cpu`'s own stack; the boot stack is never used again.
 [[noreturn]] void switch_stack(CpuId cpu, void (*next)())
 {
-    std::uint64_t const top = layout::cpu_region(cpu) + layout::kCpuStackTop - sizeof(TrapFrame);
+    // Room for the guest frame, then aligned as the calling convention has it at a function's entry.
+    std::uint64_t const top = (layout::cpu_region(cpu) + layout::kCpuStackTop - sizeof(TrapFrame)) & ~15ull;
     asm volatile("mov %0, %%rsp\n\t"
                  "xor %%ebp, %%ebp\n\t"
                  "push %%rbp\n\t"
@@ -61,6 +69,34 @@ void log_memory_map()
     __builtin_unreachable();
 }
 
+void log_cpu()
+{
+    CpuFeatures const& cpu = cpu_features();
+    log_info("CPU: {} (family {}, model {}, stepping {})", cpu.brand, cpu.family, cpu.model, cpu.stepping);
+    log_info("Uses{}{}{}{}{}{}{}", cpu.nx ? " NX" : "", cpu.smep && options().smep ? " SMEP" : "",
+             cpu.smap && options().smap ? " SMAP" : "", cpu.global_pages ? " global-pages" : "",
+             cpu.gigabyte_pages ? " 1GiB-pages" : "", cpu.xsave ? " XSAVE" : "",
+             cpu.tsc_deadline ? " TSC-deadline" : "");
+}
+
+void start_devices()
+{
+    read_firmware_tables(boot_info(), options().acpi);
+    silence_pic();
+    map_local_apic();
+    this_cpu().apic_id = local_apic_id();
+    create_vector_table(kBootCpu);
+    start_local_apic();
+    start_io_apics();
+    start_clock();
+    start_timer();
+    FrequencyReport const& report = frequencies();
+    log_info("TSC {} kHz ({}{}), timer {} kHz", report.tsc_hz / 1000, report.tsc_source,
+             cpu_features().invariant_tsc ? ", invariant" : "", report.timer_hz / 1000);
+    if (options().console_timestamps)
+        console().hooks.time = port::now;
+}
+
 // On the boot CPU's own stack, final page tables loaded.
 void continue_boot()
 {
@@ -68,9 +104,14 @@ void continue_boot()
     remap_machine_console();
     log_options(boot_info().command_line);
     log_memory_map();
+    log_cpu();
+    start_devices();
+    start_other_cpus();
+    compare_tscs();
+    start_console_input();
     log_info("Tessera on {} CPUs, {} MiB", cpu_count(), total_ram_bytes() >> 20);
     start_machine(boot_info());
-    halt_forever();
+    cpu_idle_loop();
 }
 
 } // namespace

@@ -36,6 +36,7 @@ static_assert(offsetof(TrapFrame, rdi) == offsetof(abi::cpu_user_regs, rdi));
 
 // Pseudo vector in TrapFrame::vector for SYSCALL entries.
 inline constexpr std::uint32_t kVectorSyscall = 0x100;
+inline constexpr std::uint32_t kVectorSyscall32 = 0x101; // from 32-bit code
 
 // Bits of CpuLocal::work: what this CPU must do before it returns to a guest.
 namespace work
@@ -57,6 +58,8 @@ struct alignas(64) CpuLocal
     std::uint64_t idle_root;    // CR3 value of the page table without a guest half
     std::uint64_t loaded_root;  // CR3 value last loaded here
     Vcpu* loaded;               // whose lazily kept hardware state (FPU, segments, root) is on this CPU
+    std::int64_t tsc_offset;    // what this CPU's TSC is ahead of the boot CPU's
+    std::uint64_t flush_count;  // full TLB flushes done here
 };
 static_assert(sizeof(CpuLocal) <= 0x400);
 

@@ -4,6 +4,8 @@
 #include <arch/x86_64/boot/direct_map.hpp>
 #include <arch/x86_64/boot/memory_map.hpp>
 #include <arch/x86_64/boot/paging.hpp>
+#include <arch/x86_64/irq/io_apic.hpp>
+#include <arch/x86_64/irq/vectors.hpp>
 #include <arch/x86_64/serial/machine_console.hpp>
 #include <core/console/console.hpp>
 
@@ -29,6 +31,14 @@ void write_devices(std::span<char const> text)
     for (Uart& uart : uarts)
         uart.write(text);
     vga.write(text);
+}
+
+void receive_input(void* context, TrapFrame&)
+{
+    constexpr unsigned kMostAtOnce = 64; // a line that never runs dry must not hold the CPU
+    char c;
+    for (unsigned i = 0; i < kMostAtOnce && static_cast<Uart*>(context)->read(c); ++i)
+        console().receive(c);
 }
 
 } // namespace
@@ -60,6 +70,24 @@ void remap_machine_console()
     {
         std::uint32_t const bytes = std::bit_floor(asked < kLargestRing ? asked : kLargestRing);
         console().set_ring_memory({direct_map<char>(boot_allocate(bytes)), bytes});
+    }
+}
+
+void start_console_input()
+{
+    for (Uart& uart : uarts)
+    {
+        if (!uart.present())
+            continue;
+        IsaRoute const route = firmware().isa[uart.irq() & 15];
+        Result<std::uint8_t> const vector = allocate_vector(CpuId{0}, receive_input, &uart);
+        if (!vector || !route_gsi(route.gsi, CpuId{0}, *vector, route.trigger, route.polarity))
+        {
+            log_warning("No interrupt for the serial console: typed characters are not seen");
+            continue;
+        }
+        uart.enable_receive_interrupt();
+        unmask_gsi(route.gsi);
     }
 }
 
