@@ -22,6 +22,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace hv
 {
@@ -45,13 +46,14 @@ public:
     EventChannels(EventChannels const&) = delete;
     EventChannels& operator=(EventChannels const&) = delete;
 
-    // ---- binding. `caller` is the domain that asks; ports are returned for it or for this table's domain.
+    // ---- binding. Errors: NoSpc no port left, NoMem, Inval the domain is ending, and what each call states.
     Result<EvtchnPort> alloc_unbound(DomainId remote);
-    Result<EvtchnPort> bind_interdomain(Domain& remote, EvtchnPort remote_port); // this domain is the local end
+    // This domain is the local end; `remote` is kept alive by the caller.
+    Result<EvtchnPort> bind_interdomain(Domain& remote, EvtchnPort remote_port) HV_NO_THREAD_SAFETY;
     Result<EvtchnPort> bind_virq(std::uint32_t virq, std::uint32_t vcpu);
     Result<EvtchnPort> bind_ipi(std::uint32_t vcpu);
     Result<EvtchnPort> bind_pirq(std::uint32_t pirq, bool will_share);
-    Result<void> close(EvtchnPort port);
+    Result<void> close(EvtchnPort port) HV_NO_THREAD_SAFETY;
     Result<void> bind_vcpu(EvtchnPort port, std::uint32_t vcpu);
     Result<void> status(EvtchnPort port, abi::evtchn_status& out);
     // Closes everything and leaves FIFO mode. Restart when `budget` ran out: call again.
@@ -62,7 +64,7 @@ public:
     Result<void> unmask(EvtchnPort port);
     void raise_virq(Vcpu& vcpu, std::uint32_t virq); // nothing when it is not bound
     void raise_pirq(EvtchnPort port);                // nothing when the port is not a pirq's
-    bool pending(EvtchnPort port) const;
+    bool pending(EvtchnPort port);
     // Valid for SCHEDOP_poll: a port in use.
     bool usable(EvtchnPort port) const;
 
@@ -79,6 +81,7 @@ public:
     [[nodiscard]] std::uint32_t port_limit() const { return limit_; }
 
 private:
+    friend Result<void> events_create(Domain& domain, std::uint32_t max_port);
     friend void events_destroy(Domain& domain);
     friend bool events_relinquish(Domain& domain, std::int32_t& budget);
 
@@ -86,9 +89,11 @@ private:
     Result<EvtchnPort> take_port() HV_REQUIRES(lock_);     // state still Closed
     void give_port(EvtchnPort port) HV_REQUIRES(lock_);
     bool grow() HV_REQUIRES(lock_);
-    Result<void> close_one(EvtchnPort port, bool by_guest);
-    void close_locked(EvtchnPort port, Channel& channel) HV_NO_THREAD_SAFETY;
-    Result<EvtchnPort> bind_local(ChannelState state, std::uint32_t number, std::uint32_t vcpu);
+    [[nodiscard]] std::uint32_t usable_limit() const;      // of the present mode
+    EventChannels* lock_with_peer(EvtchnPort port) HV_NO_THREAD_SAFETY;
+    void close_locked(EvtchnPort port, Channel& channel) HV_REQUIRES(lock_);
+    void set_channel(Channel& channel, ChannelState state, std::uint32_t number, std::uint32_t vcpu);
+    bool close_some(std::int32_t& budget);
 
     // Delivery to this domain. The end's binding is held stable by the caller (its own or the peer's Channel::lock).
     void deliver(EvtchnPort port, Channel& channel);
@@ -97,7 +102,8 @@ private:
     void clear_pending(EvtchnPort port);
     void wake_pollers(EvtchnPort port);
     void leave_fifo() HV_REQUIRES(lock_);
-    void adopt_two_level_state(FifoState& fifo);
+    void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
+    void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);
 
     SpinLock lock_;
     Domain& domain_;
@@ -108,7 +114,8 @@ private:
     std::uint32_t free_first_ = 0;      // queue of closed ports through Channel::number, 0 = none
     std::uint32_t free_last_ = 0;
     std::uint32_t free_count_ = 0;
-    std::uint32_t reset_next_ = 0;      // where a preempted reset resumes
+    std::uint32_t close_next_ = 1;      // where a preempted reset or teardown resumes
+    bool ended_ = false;                // the domain is dying: nothing can be bound any more
     Channel** pages_ = nullptr;         // one pointer per kChannelsPerPage ports
     FifoState* fifo_ = nullptr;         // published with release; nullptr = 2-level
     std::array<std::uint64_t, kMaxVcpus / 64> polling_{};
@@ -134,6 +141,11 @@ inline bool event_pending(Vcpu const& vcpu)
 }
 // Sets evtchn_upcall_pending and kicks the vCPU when it was clear.
 void mark_event_pending(Vcpu& vcpu);
+
+// SCHEDOP_poll for the current vCPU: blocks until one of the ports is pending, an upcall is deliverable, or the system time
+// `timeout` (0 = never) has come. Inval for a port that is not in use. Returns at once in every case: the vCPU sleeps
+// when it leaves the hypervisor.
+Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::uint64_t timeout);
 
 // ---- vcpu_info
 // Where vcpu_info lives before registration: shared_info for ids below 32, a private page for others. NoMem.

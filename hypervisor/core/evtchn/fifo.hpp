@@ -18,7 +18,7 @@
 namespace hv
 {
 
-class Vcpu;
+class Domain;
 
 struct FifoQueue
 {
@@ -53,13 +53,13 @@ struct FifoState
     }
 };
 
-// Marks the event pending and puts it on its vCPU's queue. The channel's binding is held stable by the caller.
-void fifo_set_pending(Domain& domain, FifoState& fifo, EvtchnPort port, Channel& channel);
+// Marks the event pending and puts it on its vCPU's queue; true when it was not pending before. The channel's binding is
+// held stable by the caller.
+bool fifo_set_pending(Domain& domain, FifoState& fifo, EvtchnPort port, Channel& channel);
 // Clears MASKED and queues the event when it is pending.
 void fifo_unmask(Domain& domain, FifoState& fifo, EvtchnPort port, Channel& channel);
 void fifo_clear_pending(FifoState& fifo, EvtchnPort port, Channel& channel);
 bool fifo_is_pending(FifoState const& fifo, EvtchnPort port, Channel const& channel);
-bool fifo_is_masked(FifoState const& fifo, EvtchnPort port);
 // Still linked into a queue of the guest's: the port cannot be given out again yet.
 bool fifo_is_busy(FifoState const& fifo, EvtchnPort port);
 

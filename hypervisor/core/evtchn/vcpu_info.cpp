@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Where a vCPU's vcpu_info lives: in shared_info, on a private page, or in a frame that the guest chose.
+#include <core/evtchn/event_channels.hpp>
+#include <core/mm/allocator.hpp>
+#include <core/mm/frame.hpp>
+#include <core/time/clock.hpp>
+#include <lib/atomic.hpp>
+#include <port/port.hpp>
+
+namespace hv
+{
+namespace
+{
+
+static_assert(sizeof(abi::vcpu_info) == 64);
+
+inline constexpr std::uint32_t kInSharedInfo = 32; // XEN_LEGACY_MAX_VCPUS
+
+} // namespace
+
+Result<void> vcpu_info_create(Vcpu& vcpu)
+{
+    if (vcpu.id().raw() < kInSharedInfo)
+    {
+        vcpu.info = &vcpu.domain().shared_info->vcpu_info[vcpu.id().raw()];
+        return {};
+    }
+    vcpu.info = static_cast<abi::vcpu_info*>(heap_allocate(sizeof(abi::vcpu_info)));
+    HV_REQUIRE(vcpu.info != nullptr, Errno::NoMem);
+    vcpu.info->evtchn_upcall_mask = 1;
+    return {};
+}
+
+void vcpu_info_destroy(Vcpu& vcpu)
+{
+    if (vcpu.info_frame != kInvalidMfn)
+        put_writable(vcpu.info_frame);
+    else if (vcpu.info != nullptr && vcpu.id().raw() >= kInSharedInfo)
+        heap_free(vcpu.info, sizeof(abi::vcpu_info));
+    vcpu.info_frame = kInvalidMfn;
+    vcpu.info = nullptr;
+}
+
+Result<void> register_vcpu_info(Vcpu& vcpu, GuestFrame frame, std::uint32_t offset)
+{
+    HV_REQUIRE(offset <= kPageSize - sizeof(abi::vcpu_info) && offset % alignof(abi::vcpu_info) == 0, Errno::NxIo);
+    HV_REQUIRE(vcpu.info_frame == kInvalidMfn, Errno::Inval);
+    Mfn const target = vcpu.domain().resolve(frame);
+    HV_REQUIRE(get_writable(target, vcpu.domain().id()), Errno::Inval);
+
+    abi::vcpu_info* const old = vcpu.info;
+    auto* const fresh = reinterpret_cast<abi::vcpu_info*>(port::frame_data(target) + offset);
+    __builtin_memcpy(fresh, old, sizeof(*fresh));
+    vcpu.info_frame = target;
+    store_release(vcpu.info, fresh);
+    full_barrier();
+    // Events that were noted in the old place meanwhile are found by looking at everything once.
+    store_relaxed(fresh->evtchn_pending_sel, ~0ull);
+    mark_event_pending(vcpu);
+    update_vcpu_time_info(vcpu);
+    if (vcpu.id().raw() >= kInSharedInfo)
+        heap_free(old, sizeof(*old));
+    return {};
+}
+
+} // namespace hv
