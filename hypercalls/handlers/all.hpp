@@ -3,3 +3,5 @@
 #pragma once
 
 #include <hypercalls/dispatch/caller.hpp>
+#include <hypercalls/handlers/debugreg.hpp>
+#include <hypercalls/handlers/version.hpp>

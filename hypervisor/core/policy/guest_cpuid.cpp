@@ -5,6 +5,7 @@
 #include <core/domain/domain.hpp>
 #include <core/policy/control_registers.hpp>
 #include <core/policy/system_policies.hpp>
+#include <core/policy/version_facts.hpp>
 
 namespace abi
 {
@@ -17,7 +18,6 @@ namespace
 {
 
 constexpr std::uint32_t kXenBase = 0x40000000;
-constexpr std::uint32_t kXenVersion = 4u << 16 | 17;
 constexpr std::uint32_t kBitOsXsave = 1u << 27;
 
 CpuidLeaf time_leaf(CpuPolicy const& policy, std::uint32_t subleaf)
@@ -45,7 +45,7 @@ CpuidLeaf xen_leaf(CpuPolicy const& policy, std::uint32_t index, std::uint32_t s
     case 0:
         return {kXenBase + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX,
                 XEN_CPUID_SIGNATURE_EDX};
-    case 1: return {kXenVersion, 0, 0, 0};
+    case 1: return {kAbiVersion, 0, 0, 0};
     case 2: return {1, kXenBase, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0};
     case 3: return time_leaf(policy, subleaf);
     case 5: return subleaf == 0 ? CpuidLeaf{0, system_policies().facts.address_bits & 0xff, 0, 0} : CpuidLeaf{};

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// set_debugreg and get_debugreg: register numbers and values as the guest gives them.
+#include <hypercalls/handlers/debugreg.hpp>
+
+#include <core/policy/debug_registers.hpp>
+
+namespace hv::handlers
+{
+
+CallResult set_debugreg(Caller& caller)
+{
+    auto const number = static_cast<std::uint32_t>(caller.args.value[0]);
+    HV_TRY(policy::set_debug_register(caller.vcpu(), number, caller.args.value[1]));
+    return 0;
+}
+
+CallResult get_debugreg(Caller& caller)
+{
+    auto const number = static_cast<std::uint32_t>(caller.args.value[0]);
+    return static_cast<std::int64_t>(HV_TRY(policy::get_debug_register(caller.vcpu(), number)));
+}
+
+} // namespace hv::handlers
