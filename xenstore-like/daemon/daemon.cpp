@@ -64,7 +64,7 @@ Daemon::~Daemon()
 
 void Daemon::create_first_nodes()
 {
-    for (std::string_view const path : {"/tool/xenstored", "/local/domain"}) {
+    for (std::string_view const path : {"/tool", "/tool/xenstored"}) {
         store_.restore_change({ChangeKind::MakeDirectory, path, {}, nullptr, 0});
     }
 }
