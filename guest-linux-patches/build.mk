@@ -20,3 +20,7 @@ guest-kernel-unpatched:
 # The builder's own tests, on a toy kernel.
 test:
 	@PYTHONPATH=$(kit):tests/unit/guest-kernel $(PYTHON) -m unittest discover -s tests/unit/guest-kernel -p 'test_*.py'
+
+# Report, patch by patch, what applies to the packaged source or to SOURCE=tarball; WRITE=1 refreshes moved patches.
+guest-kernel-rebase:
+	@$(PYTHON) $(kit)/rebase_guest_kernel.py $(if $(SOURCE),--source $(SOURCE)) $(if $(WRITE),--write)
