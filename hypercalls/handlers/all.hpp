@@ -4,4 +4,12 @@
 
 #include <hypercalls/dispatch/caller.hpp>
 #include <hypercalls/handlers/debugreg.hpp>
+#include <hypercalls/handlers/event_channel.hpp>
+#include <hypercalls/handlers/sched.hpp>
+#include <hypercalls/handlers/timer.hpp>
+#include <hypercalls/handlers/vcpu.hpp>
 #include <hypercalls/handlers/version.hpp>
+#include <hypercalls/handlers/groups.hpp>
+#include <hypercalls/handlers/mmu.hpp>
+#include <hypercalls/handlers/pv.hpp>
+#include <hypercalls/dispatch/hypercall.hpp>

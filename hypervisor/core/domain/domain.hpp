@@ -8,6 +8,7 @@
 
 #include <core/domain/vcpu.hpp>
 #include <core/sched/domain_share.hpp>
+#include <core/time/watchdog.hpp>
 #include <hypercalls/abi/xen.hpp>
 #include <lib/cpu_mask.hpp>
 #include <lib/result.hpp>
@@ -79,6 +80,8 @@ public:
     SpinLock mmu_lock;
     SpinLock page_lock;
     PageList pages;                              // guest RAM
+    PageList relinquished_pages;                 // RAM of a dying domain that others still refer to
+    std::uint8_t relinquishing = 0;              // destroy_domain() is at work; atomic
     std::uint64_t max_pages = 0;
     std::uint64_t claimed_pages = 0;             // XENMEM_claim_pages still outstanding
     std::uint64_t special_pages = 0;             // shared_info, grant frames: owned, not counted as RAM
@@ -101,6 +104,8 @@ public:
     std::uint32_t sched_weight = 256;            // credit2 terms
     std::uint32_t sched_cap = 0;                 // percent of one CPU, 0 = none
     DomainShare share;                           // the scheduler's part
+    Watchdogs watchdogs;                         // SCHEDOP_watchdog
+    std::int32_t latched_shutdown_code = -1;     // SCHEDOP_shutdown_code: what a later shutdown reports; -1 = none
     std::int64_t time_offset_seconds = 0;
     std::uint32_t wallclock_generation = 0;      // of the wall clock in shared_info (core/time)
     std::uint32_t ssidref = 0;

@@ -76,6 +76,7 @@ void sched_domain_create(Domain& domain)
 void sched_domain_destroy(Domain& domain)
 {
     timer_cancel_sync(domain.share.refill);
+    watchdogs_stop(domain);
 }
 
 Result<void> sched_set_weight(Domain& domain, std::uint32_t weight)

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// set_timer_op: an absolute system time, 0 stops the timer.
+#include <core/time/clock.hpp>
+#include <hypercalls/handlers/timer.hpp>
+
+namespace hv::handlers
+{
+
+CallResult set_timer_op(Caller& caller)
+{
+    if (caller.args.value[0] == 0)
+        vcpu_stop_singleshot(caller.vcpu());
+    else
+        vcpu_set_singleshot(caller.vcpu(), caller.args.value[0]);
+    return 0;
+}
+
+} // namespace hv::handlers
