@@ -4,6 +4,8 @@
 #include <arch/x86_64/boot/direct_map.hpp>
 #include <lib/log.hpp>
 
+#include <string_view>
+
 namespace hv
 {
 namespace
@@ -13,6 +15,25 @@ constexpr std::uint32_t kMagic1 = 0x2badb002;
 constexpr std::uint32_t kMagic2 = 0x36d76289;
 
 constinit BootInfo the_boot_info{};
+
+// GRUB 1.9x and 2 give only what the user wrote after the file's name; other loaders begin with the name.
+bool names_images(std::string_view loader)
+{
+    constexpr std::string_view kGrub = "GRUB ";
+    std::size_t const at = loader.find(kGrub);
+    bool const modern = at != std::string_view::npos && at + kGrub.size() < loader.size() &&
+                        loader[at + kGrub.size()] >= '1' && loader[at + kGrub.size()] <= '9';
+    return !modern;
+}
+
+char const* skip_word(char const* line)
+{
+    while (*line != '\0' && *line != ' ')
+        ++line;
+    while (*line == ' ')
+        ++line;
+    return line;
+}
 
 } // namespace
 
@@ -67,6 +88,12 @@ bool read_boot_information(BootInfo& info, std::uint32_t magic, std::uint64_t ad
         read_multiboot1(info, address);
     else if (magic == kMagic2)
         read_multiboot2(info, address);
+    if (names_images(info.loader_name))
+    {
+        info.command_line = skip_word(info.command_line);
+        for (std::uint32_t i = 0; i < info.module_count; ++i)
+            info.modules[i].command_line = skip_word(info.modules[i].command_line);
+    }
     return magic == kMagic1 || magic == kMagic2;
 }
 

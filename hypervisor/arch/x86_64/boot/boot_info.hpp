@@ -31,7 +31,7 @@ struct BootModule
 {
     MachineAddress start;
     std::uint64_t length;
-    char const* command_line; // in BootInfo::text, never null
+    char const* command_line; // without the file's name; in BootInfo::text, never null
 };
 
 struct VideoInfo

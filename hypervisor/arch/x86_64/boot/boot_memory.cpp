@@ -126,7 +126,7 @@ void start_boot_memory(BootInfo const& info)
     choose_low_page(info);
 }
 
-MachineAddress boot_allocate(std::uint64_t bytes, std::uint64_t alignment)
+MachineAddress boot_reserve(std::uint64_t bytes, std::uint64_t alignment)
 {
     bytes = (bytes + kPageSize - 1) & kPageMask;
     for (std::uint32_t i = free_memory.count; i-- != 0;)
@@ -140,11 +140,17 @@ MachineAddress boot_allocate(std::uint64_t bytes, std::uint64_t alignment)
         if (start < from)
             continue;
         reserve(start, start + bytes);
-        std::memset(direct_map(MachineAddress{start}), 0, bytes);
         return MachineAddress{start};
     }
     log_error("Out of memory: {} bytes are needed to start. Give the machine more memory or raise \"mem=\".", bytes);
     HV_BUG("no boot memory");
+}
+
+MachineAddress boot_allocate(std::uint64_t bytes, std::uint64_t alignment)
+{
+    MachineAddress const start = boot_reserve(bytes, alignment);
+    std::memset(direct_map(start), 0, (bytes + kPageSize - 1) & kPageMask);
+    return start;
 }
 
 void allow_high_boot_memory()

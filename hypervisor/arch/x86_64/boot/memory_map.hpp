@@ -37,6 +37,9 @@ void start_boot_memory(BootInfo const& info);
 // Zeroed, page-aligned at least. Stops the machine with a message when memory is exhausted.
 MachineAddress boot_allocate(std::uint64_t bytes, std::uint64_t alignment = kPageSize);
 
+// The same without zeroing: for large areas that are written anyway and handed to the frame allocator later.
+MachineAddress boot_reserve(std::uint64_t bytes, std::uint64_t alignment = kPageSize);
+
 // From now on memory above 4 GiB may be allocated too: the final page tables are loaded.
 void allow_high_boot_memory();
 

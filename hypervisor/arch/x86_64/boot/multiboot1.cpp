@@ -44,16 +44,6 @@ T const* at(std::uint64_t address)
     return direct_map<T const>(MachineAddress{address});
 }
 
-// The loader puts the image's own path first; what follows the first space is ours.
-char const* skip_image_name(char const* line)
-{
-    while (*line != '\0' && *line != ' ')
-        ++line;
-    while (*line == ' ')
-        ++line;
-    return line;
-}
-
 void read_memory_map(BootInfo& info, Information const& source)
 {
     if ((source.flags & kMemoryMap) != 0)
@@ -83,7 +73,7 @@ void read_multiboot1(BootInfo& info, std::uint64_t address)
     if ((source.flags & kLoaderName) != 0)
         info.loader_name = info.keep_text(at<char>(source.loader_name));
     if ((source.flags & kCommandLine) != 0)
-        info.command_line = skip_image_name(info.keep_text(at<char>(source.command_line)));
+        info.command_line = info.keep_text(at<char>(source.command_line));
     read_memory_map(info, source);
     if ((source.flags & kModules) != 0)
         for (std::uint32_t i = 0; i < source.module_count; ++i)

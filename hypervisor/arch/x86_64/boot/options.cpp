@@ -268,6 +268,7 @@ constexpr Option kOptions[] = {
     {"numa", nullptr, "one memory node"},
     {"pci-phantom", nullptr, "no IOMMU support"},
     {"pcid", nullptr, "address space tags are not used"},
+    {"placeholder", nullptr, "stands for the image's name in many boot entries"},
     {"ple_gap", nullptr, "no hardware virtualization"},
     {"pv", nullptr, "only 64-bit guests"},
     {"pv-l1tf", nullptr, "not mitigated"},
