@@ -53,8 +53,8 @@ def make_options(arguments: argparse.Namespace) -> ControlOptions:
                           kernel_arguments=arguments.kernel_arguments, interactive=arguments.interactive)
 
 
-def attach_terminal(domain: ControlDomain) -> int:
-    """Hands the keyboard to the control domain until it powers off or Ctrl-D closes the input."""
+def attach_terminal(domain: ControlDomain, echo: bool = False) -> int:
+    """Hands the keyboard to the control domain until it powers off or the input ends; `echo` also shows its console."""
     import os
     import select
     import termios
@@ -65,6 +65,7 @@ def attach_terminal(domain: ControlDomain) -> int:
     try:
         if saved is not None:
             tty.setcbreak(descriptor)
+        domain.machine.echo = domain.machine.echo or echo
         while not domain.machine.wait_for_end(0.001):
             ready, _, _ = select.select([descriptor], [], [], 0.2)
             if ready:
@@ -87,9 +88,9 @@ def main() -> int:
     log = arguments.log or log_directory() / "run.log"
     try:
         with ControlDomain(options, log, echo=not arguments.quiet) as domain:
-            if options.script is None or options.interactive:
-                if options.interactive:
-                    return attach_terminal(domain)
+            if options.interactive:
+                return attach_terminal(domain)
+            if options.script is None:
                 domain.machine.wait_for("@@tessera ready@@")
                 return 0
             result = domain.wait_for_script()

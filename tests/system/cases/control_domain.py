@@ -3,7 +3,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from harness.cases import Context, case, expect, expect_step
+from harness.control import log_directory
+from harness.qemu import Machine, MachineOptions
+from make_iso import write_iso
+
+from tesseraimage.components import control_disk
 
 LOOK_AROUND = """
 step kernel uname -r
@@ -80,3 +88,94 @@ def answers_on_its_console(context: Context) -> None:
         for number in range(3):
             domain.machine.send(f"echo sum $((40 + {number}))\n")
             domain.machine.wait_for(rf"^sum {40 + number}$", 30)
+
+
+@case()
+def boots_from_grub(context: Context) -> None:
+    """GRUB loads everything by multiboot2 from the image that `make iso` writes."""
+    with tempfile.TemporaryDirectory(prefix="tessera-") as scratch:
+        image = Path(scratch, "image.iso")
+        options = context.options("load_modules\n" + LOOK_AROUND, kernel_arguments="tessera.services=none")
+        write_iso(image, options, timeout=0)
+        machine = MachineOptions(extra=["-cdrom", str(image)])
+        with Machine(machine, log_directory() / f"{context.name}.log", context.echo) as running:
+            running.wait_for("@@tessera start@@", 150)
+            running.wait_for(r"^6\.1\.", 60)
+            running.wait_for("control_d", 60)
+            running.wait_for(r"@@tessera exit 0@@", 60)
+
+
+DEVICES = """
+modprobe -a virtio_pci virtio_blk virtio_net nvme ahci sd_mod e1000e
+disks_there() { [ -b /dev/vda ] && [ -b /dev/nvme0n1 ] && [ -b /dev/sda ]; }
+step disks wait_for 200 disks_there
+for disk in vda nvme0n1 sda; do
+    step "read-$disk" head -c 16 "/dev/$disk"
+    step "write-$disk" sh -c "seq 1 20000 >/run/data; dd if=/run/data of=/dev/$disk bs=4096 seek=16 conv=fsync 2>/dev/null
+        echo 3 >/proc/sys/vm/drop_caches
+        dd if=/dev/$disk bs=4096 skip=16 count=64 2>/dev/null | head -c $(seq 1 20000 | wc -c) | cmp - /run/data && echo same"
+done
+network() {
+    ip address add "$2" dev "$1" && ip link set "$1" up
+    # a fresh link may need a moment for its first answer
+    wait_for 200 ping -c 1 -W 1 -I "$1" "$3"
+}
+name_of() { basename "$(dirname "$(dirname "$(grep -l "$1" /sys/class/net/*/device/uevent)")")"; }
+step virtio-net network "$(name_of DRIVER=virtio_net)" 10.1.0.15/24 10.1.0.2
+step e1000e network "$(name_of DRIVER=e1000e)" 10.2.0.15/24 10.2.0.2
+step interrupts cat /proc/interrupts
+"""
+
+
+@case()
+def drives_its_devices(context: Context) -> None:
+    """virtio-blk, NVMe and AHCI read and write, virtio-net and e1000e ping, behind MSI(-X)."""
+    with tempfile.TemporaryDirectory(prefix="tessera-") as scratch:
+        extra = []
+        for name in ("vda", "nvme0n1", "sda"):
+            disk = Path(scratch, name)
+            disk.write_bytes(f"disk {name:11}".encode() + bytes((8 << 20) - 16))
+            extra += ["-drive", f"file={disk},format=raw,if=none,id={name}"]
+        extra += ["-device", "virtio-blk-pci,drive=vda", "-device", "nvme,drive=nvme0n1,serial=1",
+                  "-device", "ide-hd,drive=sda,bus=ide.0",
+                  "-netdev", "user,id=a,net=10.1.0.0/24", "-device", "virtio-net-pci,netdev=a",
+                  "-netdev", "user,id=b,net=10.2.0.0/24", "-device", "e1000e,netdev=b"]
+        result = context.run(DEVICES, machine_type="q35", cpus=2, extra=extra, kernel_arguments="tessera.services=none")
+    expect_step(result, "disks")
+    for name in ("vda", "nvme0n1", "sda"):
+        expect_step(result, f"read-{name}", pattern=f"^disk {name}")
+        expect_step(result, f"write-{name}", pattern="^same$")
+    expect_step(result, "virtio-net")
+    expect_step(result, "e1000e")
+    expect_step(result, "interrupts", pattern=r"xen-pirq\s+-msi-x.*nvme")
+
+
+def check_root(context: Context, name: str, device: list[str]) -> None:
+    """Boots with the root file system on a disk of the given kind."""
+    root = control_disk()
+    extra = ["-drive", f"file={root},format=raw,if=none,id=root,snapshot=on", *device]
+    options = context.options(None, machine_type="q35", extra=extra, kernel_arguments=f"tessera.root={name} tessera.services=none")
+    with context.boot(options) as domain:
+        domain.machine.wait_for("@@tessera ready@@", 200)
+        domain.machine.wait_for(r"control-domain# ", 60)
+        domain.machine.send("grep ' / ' /proc/mounts; python3 --version\n")
+        domain.machine.wait_for(rf"^{name} / ext4", 60)
+        domain.machine.wait_for(r"^Python 3", 60)
+
+
+@case()
+def has_its_root_on_virtio(context: Context) -> None:
+    """The whole Debian root on virtio-blk."""
+    check_root(context, "/dev/vda", ["-device", "virtio-blk-pci,drive=root"])
+
+
+@case()
+def has_its_root_on_nvme(context: Context) -> None:
+    """The same on NVMe."""
+    check_root(context, "/dev/nvme0n1", ["-device", "nvme,drive=root,serial=1"])
+
+
+@case()
+def has_its_root_on_ahci(context: Context) -> None:
+    """The same on AHCI."""
+    check_root(context, "/dev/sda", ["-device", "ide-hd,drive=root,bus=ide.0"])

@@ -53,7 +53,7 @@ class Machine:
         self.log = log
         self.started = time.monotonic()
         self._deadline = self.started + options.time_limit
-        self._echo = echo
+        self.echo = echo
         self._text = ""
         self._ended = False
         self._changed = threading.Condition()
@@ -136,7 +136,7 @@ class Machine:
                 log.write(chunk)
                 log.flush()
                 text = chunk.decode("utf-8", "replace").replace("\r", "")
-                if self._echo:
+                if self.echo:
                     print(text, end="", flush=True)
                 with self._changed:
                     self._text += text

@@ -45,9 +45,15 @@ guest_watch() {
 # guest_mark NAME: later guest_expect calls look only at what comes from here on.
 guest_mark() { wc -c <"/run/$1.console" 2>/dev/null >"/run/$1.mark" || echo 0 >"/run/$1.mark"; }
 
-guest_output() { tail -c "+$(($(cat "/run/$1.mark" 2>/dev/null || echo 0) + 1))" "/run/$1.console" | tr -d '\r'; }
+guest_raw() {
+    read -r mark_at 2>/dev/null <"/run/$1.mark" || mark_at=0
+    tail -c "+$((mark_at + 1))" "/run/$1.console" 2>/dev/null
+}
 
-guest_output_has() { guest_output "$1" | grep -q "$2"; }
+# guest_output NAME: what came since the mark, without carriage returns and terminal codes.
+guest_output() { guest_raw "$1" | sed -e $'s/\r//g' -e $'s/\033\\[[0-9;]*[A-Za-z]//g'; }
+
+guest_output_has() { guest_output "$1" | grep -q -e "$2"; }
 
 # guest_expect NAME SECONDS PATTERN
 guest_expect() { wait_for "$(($2 * 10))" guest_output_has "$1" "$3"; }
@@ -67,7 +73,7 @@ guest_run() {
     guest_mark "$1"
     guest_type "$1" "$3; echo \"<<\$?>>\""
     guest_expect "$1" "$2" '^<<[0-9]*>>' || return 124
-    guest_output "$1" | sed -e '1d' -e '/^<<[0-9]*>>/d' -e '/^~ # $/d'
+    guest_output "$1" | sed -e '1d' -e '/^<<[0-9]*>>/d' -e '/^[~\/][^ ]* # $/d'
     return "$(guest_output "$1" | sed -n 's/^<<\([0-9]*\)>>.*/\1/p' | head -n 1)"
 }
 

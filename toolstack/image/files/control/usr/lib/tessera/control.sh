@@ -9,10 +9,10 @@ mount_file_systems() {
     mount -t proc proc /proc
     mount -t sysfs sysfs /sys
     [ -e /dev/null ] || mount -t devtmpfs devtmpfs /dev
-    ln -s /proc/self/fd /dev/fd
-    ln -s /proc/self/fd/0 /dev/stdin
-    ln -s /proc/self/fd/1 /dev/stdout
-    ln -s /proc/self/fd/2 /dev/stderr
+    [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+    ln -sf /proc/self/fd/0 /dev/stdin
+    ln -sf /proc/self/fd/1 /dev/stdout
+    ln -sf /proc/self/fd/2 /dev/stderr
     mkdir -p /dev/pts /run /tmp
     mount -t devpts devpts /dev/pts
     mount -t tmpfs -o mode=755 tmpfs /run
@@ -22,17 +22,34 @@ mount_file_systems() {
 }
 
 parse_command_line() {
-    opt_store= opt_run= opt_after=poweroff opt_services=all store_name=none
+    opt_store= opt_run= opt_after=poweroff opt_services=all opt_root= store_name=none
     [ -x /usr/bin/tessera-store ] && opt_store=tessera-store
     for word in $(cat /proc/cmdline); do
         case "$word" in
         tessera.store=*) opt_store=${word#*=} ;;
         tessera.run=*) opt_run=${word#*=} ;;
         tessera.after=*) opt_after=${word#*=} ;;
+        tessera.root=*) opt_root=${word#*=} ;;
         tessera.services=*) opt_services=${word#*=} ;;
         esac
     done
     : "${opt_store:=xenstored}"
+}
+
+# go_to_root: continues with the same init on the disk tessera.root=DEVICE, with this image's programs laid over it.
+go_to_root() {
+    modprobe -a virtio_pci virtio_blk nvme ahci sd_mod ext4
+    wait_for 300 test -b "$opt_root" && mount -t ext4 "$opt_root" /mnt || {
+        say "root disk '$opt_root' cannot be mounted; going on without it"
+        return
+    }
+    for program in /usr/bin/tessera-store /usr/bin/vmctl /root/script /usr/lib/tessera/guests.sh; do
+        [ ! -e "$program" ] || cp "$program" "/mnt$program"
+    done
+    umount /dev/pts /run /sys
+    mount -o move /dev /mnt/dev
+    umount /proc
+    exec switch_root /mnt /init on-disk
 }
 
 load_modules() {
@@ -40,14 +57,15 @@ load_modules() {
     mount -t xenfs xenfs /proc/xen
 }
 
-# wait_for TENTHS COMMAND...: runs COMMAND every 20 ms until it succeeds or the time is over.
+# wait_for TENTHS COMMAND...: runs COMMAND every tenth of a second until it succeeds or the time is over.
 wait_for() {
-    tries=$(($1 * 5))
+    read -r wait_now wait_rest </proc/uptime
+    wait_end=$((${wait_now%.*} + $1 / 10 + 1))
     shift
     until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        usleep 20000
+        read -r wait_now wait_rest </proc/uptime
+        [ "${wait_now%.*}" -lt "$wait_end" ] || return 1
+        usleep "${wait_step:-100000}"
     done
 }
 
@@ -58,7 +76,7 @@ start_store() {
     none) return 0 ;;
     *) say "unknown tessera.store=$opt_store (tessera-store, xenstored, oxenstored, none)"; return 1 ;;
     esac
-    wait_for 300 test -S /run/xenstored/socket || {
+    wait_step=10000 wait_for 300 test -S /run/xenstored/socket || {
         [ ! -f /var/log/xen/tessera-store.log ] || tail -n 20 /var/log/xen/tessera-store.log
         return 1
     }
@@ -75,9 +93,8 @@ start_bridge() {
 }
 
 start_guest_supervisor() {
-    if [ -x /usr/bin/vmctl ] && vmctl help 2>&1 | grep -q supervise; then
-        vmctl supervise >/var/log/xen/vmctl-supervise.log 2>&1 &
-    fi
+    [ -x /usr/bin/vmctl ] || return 0
+    vmctl supervise --pidfile /run/xen/vmctl-supervise.pid >/var/log/xen/vmctl-supervise.log 2>&1 &
 }
 
 # run_script PATH: the protocol that the test harness reads from the console.

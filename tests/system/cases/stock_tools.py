@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Debian's own tools, unmodified, in the control domain: xl, xenconsoled, xenstore-ls and both stock store daemons."""
+
+from __future__ import annotations
+
+from harness.cases import Context, case, expect_step
+
+LIFE = """
+TOOL=xl KERNEL=cloud
+. /usr/lib/tessera/guests.sh
+guest_config one 10.77.0.11
+host_state >/run/before
+step info xl info
+step list xl list
+step create guest_create one
+step nodes xenstore-ls "/local/domain/$(guest_domid one)/device"
+guest_watch one
+step login guest_login one 240
+step command guest_run one 30 'uname -r; mount | grep xvda'
+step network guest_run one 30 'ping -c 2 10.77.0.1'
+step vcpus xl vcpu-list one
+step pause xl pause one
+step paused xl list one
+step unpause xl unpause one
+step alive guest_run one 30 'echo awake'
+step dmesg xl dmesg
+step credit xl sched-credit2 -d one -w 300
+step destroy xl destroy one
+wait_for 100 guest_gone one
+host_state >/run/after
+step same diff /run/before /run/after
+"""
+
+
+def check_life(context: Context, store: str) -> None:
+    """A guest's life from create to destroy under one store daemon."""
+    result = context.run(LIFE, store=store, guests=("cloud",), memory_mib=2048, dom0_memory_mib=640, cpus=2,
+                         time_limit=420)
+    expect_step(result, "info", pattern=r"^xen_major +: 4$")
+    expect_step(result, "info", pattern=r"^xen_minor +: 17$")
+    expect_step(result, "list", pattern=r"^Domain-0 +0 +640 +2 ")
+    expect_step(result, "create")
+    expect_step(result, "nodes", pattern="vif")
+    expect_step(result, "login")
+    expect_step(result, "command", pattern=r"^/dev/xvda on / type ext4")
+    expect_step(result, "network", pattern="2 packets received|2 received")
+    expect_step(result, "vcpus", pattern=r"^one +\d+ +0 ")
+    expect_step(result, "pause")
+    expect_step(result, "paused", pattern=r"^one .* -*p-* ")
+    expect_step(result, "unpause")
+    expect_step(result, "alive", pattern="^awake$")
+    expect_step(result, "dmesg", pattern=".")
+    expect_step(result, "credit")
+    expect_step(result, "destroy")
+    expect_step(result, "same")
+
+
+@case()
+def xl_with_xenstored(context: Context) -> None:
+    """The C store daemon."""
+    check_life(context, "xenstored")
+
+
+@case()
+def xl_with_oxenstored(context: Context) -> None:
+    """The OCaml store daemon."""
+    check_life(context, "oxenstored")
+
+
+@case("bin/tessera-store")
+def xl_with_tessera_store(context: Context) -> None:
+    """Our store daemon under the stock tools."""
+    check_life(context, "tessera-store")
