@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# Builds vmctl with its library, and the unit tests with sanitizers; run from the top of the tree.
+
+CXX ?= g++
+ifeq ($(origin CXX),default)
+CXX := g++-12
+endif
+
+toolstack_warnings := -Wall -Wextra -Werror
+# gnu++20: Xen's public headers need the GNU dialect.
+toolstack_flags := -std=gnu++20 $(toolstack_warnings) -g -Itoolstack/libvm -Itoolstack/vmctl -MMD -MP
+toolstack_libraries := -lxenctrl -lxenguest -lxenstore -lxencall -lxentoollog -lpthread
+
+libvm_sources := $(wildcard toolstack/libvm/*/*.cpp)
+vmctl_sources := $(wildcard toolstack/vmctl/*.cpp)
+test_sources := $(wildcard tests/unit/toolstack/*.cpp)
+
+release_dir := build/toolstack/release
+checked_dir := build/tests/toolstack
+
+release_objects := $(patsubst %.cpp,$(release_dir)/%.o,$(libvm_sources) $(vmctl_sources))
+# The entry point is the tests' own.
+checked_objects := $(patsubst %.cpp,$(checked_dir)/%.o,$(libvm_sources) \
+                     $(filter-out toolstack/vmctl/main.cpp,$(vmctl_sources)) $(test_sources))
+
+.PHONY: all test clean-toolstack
+
+all: build/bin/vmctl
+
+build/bin/vmctl: $(release_objects)
+	@mkdir -p $(@D)
+	$(CXX) -O2 -s -pie -o $@ $^ $(toolstack_libraries)
+
+$(release_dir)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(toolstack_flags) -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -c -o $@ $<
+
+test: $(checked_dir)/unit
+	timeout 60 $(checked_dir)/unit
+
+$(checked_dir)/unit: $(checked_objects)
+	@mkdir -p $(@D)
+	$(CXX) -fsanitize=address,undefined -o $@ $^ $(toolstack_libraries) -lgtest -lgtest_main
+
+$(checked_dir)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(toolstack_flags) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -c -o $@ $<
+
+clean-toolstack:
+	rm -rf build/toolstack $(checked_dir) build/bin/vmctl
+
+-include $(release_objects:.o=.d) $(checked_objects:.o=.d)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Loop devices by ioctl, with direct I/O where the file system allows, so that disks are not cached twice.
+#include "device/block_device.hpp"
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/unique_fd.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+namespace vm
+{
+namespace
+{
+
+constexpr int kMaxAttempts = 64;
+constexpr off_t kSectorSize = 512;
+
+struct Target
+{
+    UniqueFd fd;
+    struct stat status = {};
+};
+
+Target open_target(DiskConfig const& disk)
+{
+    Target target;
+    target.fd.reset(::open(disk.target.c_str(), (disk.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK));
+    if (!target.fd || ::fstat(target.fd.get(), &target.status) != 0)
+    {
+        throw system_error("disk " + disk.device + ": cannot open '" + disk.target + "'", errno,
+                           errno == EROFS || errno == EACCES ? "attach it read-only" : "");
+    }
+    if (!S_ISREG(target.status.st_mode) && !S_ISBLK(target.status.st_mode))
+    {
+        throw Error(ExitCode::Usage,
+                    "disk " + disk.device + ": '" + disk.target + "' is neither a file nor a block device");
+    }
+    if (S_ISREG(target.status.st_mode) && target.status.st_size < kSectorSize)
+    {
+        throw Error(ExitCode::Usage, "disk " + disk.device + ": '" + disk.target + "' is too short to be a disk",
+                    "make the file larger, with truncate -s for example");
+    }
+    return target;
+}
+
+/// What the kernel says is behind a loop device; nothing if the device is free.
+std::optional<std::string> backing_file(std::string const& node)
+{
+    return read_attribute("/sys/block/" + node.substr(node.rfind('/') + 1) + "/loop/backing_file");
+}
+
+/// Binds `target` to some free loop device; another process may take the offered one, then the next is tried.
+AttachedDisk attach_loop(DiskConfig const& disk, Target const& target)
+{
+    UniqueFd const control = open_file("/dev/loop-control", O_RDWR);
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt)
+    {
+        int const number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
+        if (number < 0)
+        {
+            throw system_error("disk " + disk.device + ": no free loop device", errno);
+        }
+        AttachedDisk attached;
+        attached.disk = disk;
+        attached.node = "/dev/loop" + std::to_string(number);
+        attached.loop = true;
+        UniqueFd const loop = open_file(attached.node, O_RDWR);
+        struct stat status = {};
+        loop_config config = {};
+        config.fd = static_cast<__u32>(target.fd.get());
+        config.info.lo_flags = LO_FLAGS_DIRECT_IO | (disk.writable ? 0 : LO_FLAGS_READ_ONLY);
+        std::strncpy(reinterpret_cast<char*>(config.info.lo_file_name), disk.target.c_str(), LO_NAME_SIZE - 1);
+        if (::fstat(loop.get(), &status) == 0 && ::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0)
+        {
+            attached.major = major(status.st_rdev);
+            attached.minor = minor(status.st_rdev);
+            attached.backing = backing_file(attached.node).value_or(disk.target);
+            return attached;
+        }
+        if (errno != EBUSY)
+        {
+            throw system_error("disk " + disk.device + ": cannot bind '" + disk.target + "' to " + attached.node,
+                               errno);
+        }
+    }
+    throw Error(ExitCode::NoResources, "disk " + disk.device + ": loop devices are taken faster than they are found");
+}
+
+} // namespace
+
+void check_disk_target(DiskConfig const& disk)
+{
+    open_target(disk);
+}
+
+std::string disk_identity(DiskConfig const& disk)
+{
+    Target const target = open_target(disk);
+    if (S_ISBLK(target.status.st_mode))
+    {
+        return "dev-" + std::to_string(major(target.status.st_rdev)) + "-" +
+               std::to_string(minor(target.status.st_rdev));
+    }
+    return "fs-" + std::to_string(target.status.st_dev) + "-" + std::to_string(target.status.st_ino);
+}
+
+AttachedDisk attach_disk(DiskConfig const& disk)
+{
+    Target const target = open_target(disk);
+    if (S_ISREG(target.status.st_mode))
+    {
+        return attach_loop(disk, target);
+    }
+    AttachedDisk attached;
+    attached.disk = disk;
+    attached.node = disk.target;
+    attached.major = major(target.status.st_rdev);
+    attached.minor = minor(target.status.st_rdev);
+    return attached;
+}
+
+bool disk_is_bound(AttachedDisk const& disk)
+{
+    if (!disk.loop)
+    {
+        return false;
+    }
+    auto const bound = backing_file(disk.node);
+    return bound && bound->starts_with(disk.backing); // " (deleted)" may follow
+}
+
+void detach_disk(AttachedDisk const& disk)
+{
+    if (!disk_is_bound(disk))
+    {
+        return; // never ours, gone already, or somebody else's by now
+    }
+    UniqueFd const loop = open_file(disk.node, O_RDONLY);
+    if (::ioctl(loop.get(), LOOP_CLR_FD) != 0 && errno != ENXIO)
+    {
+        throw system_error("cannot take down " + disk.node, errno);
+    }
+}
+
+} // namespace vm

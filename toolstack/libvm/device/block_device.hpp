@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Makes a disk's target usable by the block back end: files through loop devices, block devices as they are.
+#pragma once
+
+#include "config/guest_config.hpp"
+#include "store/layout.hpp"
+
+#include <string>
+
+namespace vm
+{
+
+/// Checks that the target exists, is a file or block device, and can be opened as the disk wants.
+/// Throws Error with the cause; changes nothing.
+void check_disk_target(DiskConfig const& disk);
+
+/// Identifies what is behind a target, whatever its path: "fs-DEV-INODE" or "dev-MAJOR-MINOR".
+std::string disk_identity(DiskConfig const& disk);
+
+/// Sets up a loop device for a file, or looks up the numbers of a block device.
+AttachedDisk attach_disk(DiskConfig const& disk);
+
+/// Takes the loop device down again; done at once if nobody has it open, else when its last user closes it.
+void detach_disk(AttachedDisk const& disk);
+
+/// Whether the disk's loop device, if it has one, is still bound to the disk's file.
+bool disk_is_bound(AttachedDisk const& disk);
+
+} // namespace vm

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Drives libxenguest step by step, so that an error says which step failed and what it means.
+#include "domain/builder.hpp"
+
+#include "base/unique_fd.hpp"
+#include "hypervisor/xen_libraries.hpp"
+
+#include <sys/stat.h>
+
+namespace vm
+{
+namespace
+{
+
+void check_file(std::string const& what, std::string const& path)
+{
+    UniqueFd const fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status = {};
+    if (!fd || ::fstat(fd.get(), &status) != 0)
+    {
+        throw system_error("cannot open the " + what + " '" + path + "'", errno);
+    }
+    if (!S_ISREG(status.st_mode))
+    {
+        throw Error(ExitCode::Usage, "the " + what + " '" + path + "' is not a file");
+    }
+    if (status.st_size == 0)
+    {
+        throw Error(ExitCode::Usage, "the " + what + " '" + path + "' is empty");
+    }
+}
+
+} // namespace
+
+void check_images(GuestConfig const& guest)
+{
+    check_file("kernel", guest.kernel);
+    if (!guest.ramdisk.empty())
+    {
+        check_file("ramdisk", guest.ramdisk);
+    }
+}
+
+void GuestImage::Release::operator()(xc_dom_image* image) const
+{
+    xc_dom_release(image);
+}
+
+/// A step of libxenguest returned an error: tell which, with what the library said.
+void GuestImage::require(int result, std::string const& what, ExitCode code, std::string const& hint) const
+{
+    if (result != 0)
+    {
+        throw Error(code, hypervisor_.error(what).what(), hint);
+    }
+}
+
+GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest)
+    : hypervisor_(hypervisor), guest_(guest)
+{
+    check_images(guest);
+    image_.reset(xc_dom_allocate(hypervisor.handle(), guest.command_line.c_str(), nullptr));
+    xc_dom_image* const image = image_.get();
+    if (!image)
+    {
+        throw Error(ExitCode::NoResources, "no memory for the domain builder");
+    }
+    image->max_vcpus = guest.max_vcpus;
+    image->container_type = xc_dom_image::XC_DOM_PV_CONTAINER;
+    image->claim_enabled = 1; // memory that is not there is noticed before anything is filled
+    require(xc_dom_kernel_file(image, guest.kernel.c_str()), "cannot read the kernel '" + guest.kernel + "'",
+            ExitCode::Usage, "");
+    if (!guest.ramdisk.empty())
+    {
+        require(xc_dom_module_file(image, guest.ramdisk.c_str(), nullptr),
+                "cannot read the ramdisk '" + guest.ramdisk + "'", ExitCode::Usage, "");
+    }
+    require(xc_dom_boot_xen_init(image, hypervisor.handle(), DOMID_INVALID), "asking what the hypervisor offers",
+            ExitCode::Failed, "");
+    require(xc_dom_parse_image(image), "the kernel '" + guest.kernel + "' cannot be booted", ExitCode::Usage,
+            "give an undamaged x86-64 Linux kernel (bzImage or ELF) with paravirtual Xen support");
+}
+
+void GuestImage::build(DomainId domain, GuestRings& rings)
+{
+    xc_dom_image* const image = image_.get();
+    image->guest_domid = domain;
+    image->console_evtchn = rings.console_port;
+    image->xenstore_evtchn = rings.store_port;
+    image->console_domid = kControlDomain;
+    image->xenstore_domid = kControlDomain;
+    std::string const size = std::to_string(guest_.memory_mib) + " MiB";
+    require(xc_dom_mem_init(image, static_cast<unsigned>(guest_.memory_mib)), "planning " + size + " of memory",
+            ExitCode::Failed, "");
+    require(xc_dom_boot_mem_init(image), "allocating " + size + " of memory", ExitCode::NoResources,
+            "destroy guests or give this one less memory");
+    require(xc_dom_build_image(image), "loading kernel and ramdisk into " + size, ExitCode::NoResources,
+            "is the memory large enough for the unpacked kernel and the ramdisk?");
+    require(xc_dom_boot_image(image), "setting up the first vCPU", ExitCode::Failed, "");
+    require(xc_dom_gnttab_init(image), "granting the rings to the control domain", ExitCode::Failed, "");
+    rings.console_frame = xc_dom_p2m(image, image->console_pfn);
+    rings.store_frame = xc_dom_p2m(image, image->xenstore_pfn);
+}
+
+} // namespace vm

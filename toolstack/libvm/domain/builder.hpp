@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Fills a new domain with its kernel, ramdisk, page tables and rings.
+#pragma once
+
+#include "base/error.hpp"
+#include "config/guest_config.hpp"
+#include "hypervisor/hypervisor.hpp"
+#include "store/layout.hpp"
+
+#include <memory>
+
+struct xc_dom_image;
+
+namespace vm
+{
+
+/// Checks that kernel and ramdisk are readable files that are not empty. Throws Error; changes nothing.
+void check_images(GuestConfig const& guest);
+
+/// A guest's kernel and ramdisk in our memory, ready to be put into a domain.
+class GuestImage
+{
+public:
+    /// Reads, unpacks and checks kernel and ramdisk; needs no domain yet. The hypervisor outlives the image.
+    GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest);
+
+    /// Allocates the domain's memory, loads the images and sets up vCPU 0; the domain stays paused.
+    /// `rings` has the ports and gets the frames. On an error the domain is left for the caller to destroy.
+    void build(DomainId domain, GuestRings& rings);
+
+private:
+    struct Release
+    {
+        void operator()(xc_dom_image* image) const;
+    };
+
+    void require(int result, std::string const& what, ExitCode code, std::string const& hint) const;
+
+    Hypervisor const& hypervisor_;
+    GuestConfig const& guest_;
+    std::unique_ptr<xc_dom_image, Release> image_;
+};
+
+} // namespace vm

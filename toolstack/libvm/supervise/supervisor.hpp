@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Notices that guests end and does what their configuration asks for: one process for all guests.
+#pragma once
+
+#include "domain/lifecycle.hpp"
+#include "supervise/ended_log.hpp"
+
+#include <functional>
+#include <string>
+
+namespace vm
+{
+
+struct SupervisorOptions
+{
+    std::string dump_directory = "/var/lib/tessera/dump";
+};
+
+class Supervisor
+{
+public:
+    using Log = std::function<void(std::string const&)>;
+
+    /// Throws Error(WrongState) if another supervisor runs.
+    Supervisor(Host& host, SupervisorOptions options, Log log);
+
+    /// Serves until SIGTERM or SIGINT; calls `ready` when it has caught up with what happened before.
+    void run(std::function<void()> const& ready);
+
+    /// Whether a supervisor serves this registry.
+    static bool is_running(Registry const& registry);
+
+private:
+    void sweep();
+    void look_at(DomainInfo const& info);
+    void handle_end(DomainInfo const& info, GuestRecord const& record);
+    void act(DomainInfo const& info, GuestRecord const& record, EndAction action);
+    void dump(DomainInfo const& info, GuestRecord const& record);
+    void restart(DomainInfo const& info, GuestRecord const& record);
+    void preserve(GuestRecord record);
+    void rename_and_restart(GuestRecord record);
+    void end(DomainId domain, Uuid const& uuid, std::string const& why);
+
+    Host& host_;
+    SupervisorOptions options_;
+    Log log_;
+    EndedLog ended_;
+    UniqueFd instance_lock_;
+};
+
+} // namespace vm
