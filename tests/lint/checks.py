@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -114,9 +115,9 @@ def _owner(path: str, folders: tuple[str, ...] | list[str]) -> str | None:
 
 def resolve_include(tree: SourceTree, source: Path, included: str) -> str | None:
     """Returns the tree's path of an included file, or None when it is not one of ours."""
-    beside = source.parent / included
+    beside = os.path.normpath(source.parent / included)
     if (tree.root / beside).is_file():
-        return str(beside)
+        return beside
     first, _, rest = included.partition("/")
     if not rest:
         return None

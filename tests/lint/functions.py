@@ -71,7 +71,7 @@ def _is_initialiser(header: str) -> bool:
     """Tells whether a brace belongs to a default argument, a member initialiser or a variable's value."""
     if header.count("(") > header.count(")"):
         return True
-    return bool(re.search(r"\)\s*(?:noexcept\s*)?:(?!:)[^;{]*\w\s*$", header)) or header.rstrip().endswith(("=", ","))
+    return bool(re.search(r"\)\s*(?:noexcept\s*)?:(?!:)[^;]*\w\s*$", header)) or header.rstrip().endswith(("=", ","))
 
 
 class _Scanner:
