@@ -38,7 +38,7 @@ guest_tty() { domid=$(guest_domid "$1") && xenstore-read "/local/domain/$domid/c
 
 # guest_watch NAME: collects the console of the guest's present domain in /run/NAME.console.
 guest_watch() {
-    wait_for 100 guest_tty "$1" >/dev/null || return 1
+    wait_for 600 guest_tty "$1" >/dev/null || return 1
     cat "$(guest_tty "$1")" >>"/run/$1.console" 2>/dev/null &
 }
 
