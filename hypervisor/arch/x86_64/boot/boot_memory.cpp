@@ -74,6 +74,23 @@ void reserve(std::uint64_t start, std::uint64_t end)
     }
 }
 
+// The highest place with room for `bytes`.
+bool find_room(std::uint64_t bytes, std::uint64_t alignment, MachineAddress& place)
+{
+    for (std::uint32_t i = free_memory.count; i-- != 0;)
+    {
+        std::uint64_t const from = free_memory.ranges[i].start.raw();
+        std::uint64_t const to = free_memory.ranges[i].end().raw();
+        std::uint64_t const top = to < reachable_end ? to : reachable_end;
+        if (top < from || top - from < bytes)
+            continue;
+        place = MachineAddress{(top - bytes) & ~(alignment - 1)};
+        if (place.raw() >= from)
+            return true;
+    }
+    return false;
+}
+
 bool overlaps_module(BootInfo const& info, std::uint64_t start, std::uint64_t end)
 {
     for (BootModule const& module : info.module_list())
@@ -126,24 +143,24 @@ void start_boot_memory(BootInfo const& info)
     choose_low_page(info);
 }
 
+bool boot_memory_has(std::uint64_t bytes)
+{
+    MachineAddress ignored;
+    std::uint64_t const rounded = (bytes + kPageSize - 1) & kPageMask;
+    return find_room(rounded, kPageSize, ignored);
+}
+
 MachineAddress boot_reserve(std::uint64_t bytes, std::uint64_t alignment)
 {
     bytes = (bytes + kPageSize - 1) & kPageMask;
-    for (std::uint32_t i = free_memory.count; i-- != 0;)
+    MachineAddress start;
+    if (!find_room(bytes, alignment, start))
     {
-        std::uint64_t const from = free_memory.ranges[i].start.raw();
-        std::uint64_t const to = free_memory.ranges[i].end().raw();
-        std::uint64_t const top = to < reachable_end ? to : reachable_end;
-        if (top < from || top - from < bytes)
-            continue;
-        std::uint64_t const start = (top - bytes) & ~(alignment - 1);
-        if (start < from)
-            continue;
-        reserve(start, start + bytes);
-        return MachineAddress{start};
+        log_error("Out of memory: {} bytes are needed to start. Give the machine more memory or raise \"mem=\".", bytes);
+        HV_BUG("no boot memory");
     }
-    log_error("Out of memory: {} bytes are needed to start. Give the machine more memory or raise \"mem=\".", bytes);
-    HV_BUG("no boot memory");
+    reserve(start.raw(), start.raw() + bytes);
+    return start;
 }
 
 MachineAddress boot_allocate(std::uint64_t bytes, std::uint64_t alignment)

@@ -40,6 +40,9 @@ MachineAddress boot_allocate(std::uint64_t bytes, std::uint64_t alignment = kPag
 // The same without zeroing: for large areas that are written anyway and handed to the frame allocator later.
 MachineAddress boot_reserve(std::uint64_t bytes, std::uint64_t alignment = kPageSize);
 
+// Whether boot_reserve() of so many bytes, page-aligned, would succeed.
+bool boot_memory_has(std::uint64_t bytes);
+
 // From now on memory above 4 GiB may be allocated too: the final page tables are loaded.
 void allow_high_boot_memory();
 

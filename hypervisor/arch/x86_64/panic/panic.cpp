@@ -15,17 +15,21 @@ namespace
 
 constexpr unsigned kMaxFrames = 32;
 
-std::uint32_t panicking;
+std::uint32_t panicking; // number of the CPU that panics, plus one
 PanicHook hook;
 
-// A second fault while panicking must end here, not come back.
+// The first CPU here goes on alone; a second fault of its own while it does must end, not come back.
 void enter()
 {
-    if (exchange(panicking, 1u) != 0)
+    std::uint32_t const self = this_cpu().id + 1;
+    std::uint32_t const first = exchange(panicking, self);
+    if (first != 0)
     {
-        log_error("Fault while stopping the machine");
+        if (first == self)
+            log_error("Fault while stopping the machine");
         halt_forever();
     }
+    stop_other_cpus();
     console().stop_locking();
 }
 
@@ -75,7 +79,6 @@ void print_registers(TrapFrame const& f)
 {
     if (hook != nullptr)
         hook();
-    stop_other_cpus();
     if (options().no_reboot)
     {
         log_error("Machine halted (noreboot)");

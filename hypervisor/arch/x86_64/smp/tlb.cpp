@@ -26,21 +26,6 @@ struct Request
 alignas(64) SpinLock request_lock;
 alignas(64) Request request;
 
-void flush_everything()
-{
-    CpuLocal& cpu = this_cpu();
-    note_full_flush(CpuId{cpu.id});
-    store_relaxed(cpu.flush_count, cpu.flush_count + 1);
-    std::uint64_t const value = read_cr4();
-    if ((value & cr4::kPge) == 0)
-    {
-        write_cr3(read_cr3());
-        return;
-    }
-    write_cr4(value & ~cr4::kPge);
-    write_cr4(value);
-}
-
 void flush_here(port::Flush kind, std::uint64_t address)
 {
     switch (kind)
@@ -58,6 +43,21 @@ void flush_here(port::Flush kind, std::uint64_t address)
 }
 
 } // namespace
+
+void flush_everything()
+{
+    CpuLocal& cpu = this_cpu();
+    note_full_flush(CpuId{cpu.id});
+    store_relaxed(cpu.flush_count, cpu.flush_count + 1);
+    std::uint64_t const value = read_cr4();
+    if ((value & cr4::kPge) == 0)
+    {
+        write_cr3(read_cr3());
+        return;
+    }
+    write_cr4(value & ~cr4::kPge);
+    write_cr4(value);
+}
 
 void serve_flush()
 {

@@ -18,4 +18,7 @@ namespace hv
 // Answers a request that waits for this CPU, if there is one. Takes no lock.
 void serve_flush();
 
+// Drops every translation of this CPU, global ones and paging-structure caches too, and notes it on the TLB clock.
+void flush_everything();
+
 } // namespace hv
