@@ -3,13 +3,14 @@
 #pragma once
 
 #include <hypercalls/dispatch/caller.hpp>
+#include <hypercalls/dispatch/hypercall.hpp>
 #include <hypercalls/handlers/debugreg.hpp>
 #include <hypercalls/handlers/event_channel.hpp>
+#include <hypercalls/handlers/grant_table.hpp>
+#include <hypercalls/handlers/groups.hpp>
+#include <hypercalls/handlers/mmu.hpp>
+#include <hypercalls/handlers/pv.hpp>
 #include <hypercalls/handlers/sched.hpp>
 #include <hypercalls/handlers/timer.hpp>
 #include <hypercalls/handlers/vcpu.hpp>
 #include <hypercalls/handlers/version.hpp>
-#include <hypercalls/handlers/groups.hpp>
-#include <hypercalls/handlers/mmu.hpp>
-#include <hypercalls/handlers/pv.hpp>
-#include <hypercalls/dispatch/hypercall.hpp>
