@@ -100,9 +100,11 @@ void Daemon::run()
     bool busy = false;
     while (!stop_) {
         loop_.run_once(busy ? 0 : -1);
-        busy = rings_ != nullptr && rings_->run_ready();
+        if (rings_ != nullptr) {
+            rings_->run_ready();
+        }
         flush_clients();
-        busy = busy || (rings_ != nullptr && rings_->run_ready());
+        busy = rings_ != nullptr && rings_->has_ready();
     }
     log_.write(LogLevel::Info, "stop");
 }

@@ -153,7 +153,6 @@ void Store::handle(Client& client, Request const& request)
         std::string_view const name = error_name(error);
         client.output.append(XS_ERROR, request.request_id, request.transaction_id, name, std::string_view("", 1));
     }
-    mark_dirty(client);
 }
 
 void Store::output_drained(Client& client)

@@ -47,10 +47,10 @@ public:
     // Ends a local client: its watches and transactions go.
     void disconnect(Client& client);
 
-    // Carries out one request of `client` and queues its reply.
+    // Carries out one request of `client` and queues its reply, which the caller delivers.
     void handle(Client& client, Request const& request);
 
-    // Takes one client that got output since it was last taken; null when there is none.
+    // Takes one client that got events since it was last taken; null when there is none.
     Client* take_dirty();
 
     // The transport has delivered everything that was queued: events that were withheld are summarised now.

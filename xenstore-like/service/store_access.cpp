@@ -71,12 +71,9 @@ int Store::open_for_change(Call& call, std::string_view path, std::size_t value_
 {
     walk = view(call).walk(path);
     if (call.transaction != nullptr) {
-        std::string_view const nearest = path.substr(0, walk.nearest_length);
-        call.transaction->note(nearest, kSawExistence | kSawPermissions);
-        if (walk.node == nullptr) {
-            std::size_t const next = path.find('/', walk.nearest_length + (walk.nearest_length == 1 ? 0 : 1));
-            call.transaction->note(path.substr(0, next), kSawExistence);
-        }
+        // What is missing below the nearest ancestor is created when the transaction commits, or found there if
+        // another one was faster: both give the same answer, so only the ancestor counts as seen.
+        call.transaction->note(path.substr(0, walk.nearest_length), kSawExistence | kSawPermissions);
         if (!call.client.privileged && call.transaction->touched() > quotas_.transaction_nodes) {
             return ENOSPC;
         }

@@ -100,18 +100,13 @@ int Store::commit_single(ChangeView const& change)
     auto const& pool = nodes_.permissions();
     if (change.kind == ChangeKind::Remove) {
         Node const* const node = tree_.find(change.path);
-        fire(change.path, &pool.list(node->permissions), nullptr);
         std::string below(change.path);
-        Tree::for_each_child(*node, [&](Node const& child) {
-            std::size_t const length = below.size();
-            below += '/';
-            child.append_name(below);
-            for_each_below(child, below, [&](std::string const& path, Node const& gone) {
+        for_each_below(*node, below, [&](std::string const& path, Node const& gone) {
+            if (path.size() != change.path.size()) {
                 fire_exact(path, pool.list(gone.permissions));
-            });
-            below.resize(length);
-            return true;
+            }
         });
+        fire(change.path, &pool.list(node->permissions), nullptr);
         apply_to_current(change);
         return 0;
     }
@@ -167,27 +162,27 @@ int Store::commit(Transaction& transaction)
 void Store::fire_commit(Tree const& before, std::vector<Change> const& changes)
 {
     auto const& pool = nodes_.permissions();
+    std::unordered_set<std::string_view> changed;
+    for (Change const& change : changes) {
+        changed.insert(change.path);
+    }
     std::unordered_set<std::string_view> reported;
+    std::unordered_set<std::string> gone_paths;
     for (Change const& change : changes) {
         Node const* const old_node = before.find(change.path);
         Node const* const new_node = tree_.find(change.path);
+        if (change.kind == ChangeKind::Remove && old_node != nullptr) {
+            std::string below(change.path);
+            for_each_below(*old_node, below, [&](std::string const& path, Node const& gone) {
+                if (!changed.contains(path) && gone_paths.insert(path).second) {
+                    fire_exact(path, pool.list(gone.permissions));
+                }
+            });
+        }
         if ((old_node != nullptr || new_node != nullptr) && reported.insert(change.path).second) {
             fire(change.path, old_node == nullptr ? nullptr : &pool.list(old_node->permissions),
                  new_node == nullptr ? nullptr : &pool.list(new_node->permissions));
         }
-    }
-    std::unordered_set<std::string> gone_paths;
-    for (Change const& change : changes) {
-        Node const* const old_node = change.kind == ChangeKind::Remove ? before.find(change.path) : nullptr;
-        if (old_node == nullptr) {
-            continue;
-        }
-        std::string below(change.path);
-        for_each_below(*old_node, below, [&](std::string const& path, Node const& gone) {
-            if (!reported.contains(path) && gone_paths.insert(path).second) {
-                fire_exact(path, pool.list(gone.permissions));
-            }
-        });
     }
 }
 

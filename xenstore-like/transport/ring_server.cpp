@@ -122,7 +122,7 @@ void RingServer::flush(Client& client)
     queue(*static_cast<Peer*>(client.transport));
 }
 
-bool RingServer::run_ready()
+void RingServer::run_ready()
 {
     for (std::size_t turns = ready_.size(); turns > 0; --turns) {
         Peer* const peer = ready_.front();
@@ -134,7 +134,6 @@ bool RingServer::run_ready()
             run(*peer);
         }
     }
-    return !ready_.empty();
 }
 
 // The event does not say which domain ended, so all are listed; many ends that were reported together cost one list.

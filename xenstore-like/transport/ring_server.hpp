@@ -25,8 +25,11 @@ public:
     // Delivers output that was queued for `client` outside of its own turn.
     void flush(Client& client);
 
-    // Gives one turn to each ring that is ready. True if some ring is still ready.
-    bool run_ready();
+    // Gives one turn to each ring that is ready.
+    void run_ready();
+
+    // True if some ring waits for its turn: the loop must come back without waiting for events.
+    [[nodiscard]] bool has_ready() const { return !ready_.empty(); }
 
     // Looks for domains that ended while nobody was listening.
     void scan_domains();

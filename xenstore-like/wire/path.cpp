@@ -63,11 +63,13 @@ int resolve_path(std::string_view path, std::uint16_t domain, std::string& scrat
 
 int resolve_watch_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
 {
-    if (path == kIntroduceWatch || path == kReleaseWatch) {
-        out = {path, 0};
-        return 0;
+    if (path.empty() || path.front() != '@') {
+        return resolve_path(path, domain, scratch, out);
     }
-    return resolve_path(path, domain, scratch, out);
+    out = {path, 0};
+    bool const valid = path.size() <= kRelativePathMax &&
+                       std::all_of(path.begin(), path.end(), [](unsigned char c) { return kAllowed[c] && c != '/'; });
+    return valid ? 0 : EINVAL;
 }
 
 std::string domain_path(std::uint16_t domain)

@@ -29,7 +29,8 @@ bool valid_absolute_path(std::string_view path);
 // Returns 0 or EINVAL. Special names are refused here; see resolve_watch_path.
 int resolve_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out);
 
-// The same for requests that also take the special names @introduceDomain and @releaseDomain.
+// The same for watches, which also take special names: '@' and allowed characters. Only @introduceDomain and
+// @releaseDomain ever fire.
 int resolve_watch_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out);
 
 // "/local/domain/<domain>"
