@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The public Xen headers (package libxen-dev), seen as namespace abi. Facts of layout are asserted in abi/layout.cpp.
+// The public Xen headers (package libxen-dev), seen as namespace hv::abi. Facts of layout are asserted in abi/layout.cpp.
+// Not a top-level namespace: the C++ library owns ::abi on hosted builds (cxxabi.h, which GoogleTest includes).
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,7 @@
 #define __XEN_TOOLS__ 1
 #endif
 
-namespace abi
+namespace hv::abi
 {
 #include <xen/callback.h>
 #include <xen/domctl.h>
@@ -35,4 +36,4 @@ struct [[gnu::packed]] e820entry
     uint32_t type;
 };
 static_assert(sizeof(e820entry) == 20);
-} // namespace abi
+} // namespace hv::abi

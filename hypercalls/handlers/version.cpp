@@ -42,10 +42,9 @@ constexpr std::uint32_t feature(unsigned bit)
     return 1u << bit;
 }
 
-constexpr std::uint32_t kPvFeatures =
-    feature(XENFEAT_mmu_pt_update_preserve_ad) | feature(XENFEAT_highmem_assist) |
-    feature(XENFEAT_gnttab_map_avail_bits) | feature(XENFEAT_memory_op_vnode_supported) |
-    feature(XENFEAT_direct_mapped);
+constexpr std::uint32_t kPvFeatures = feature(XENFEAT_mmu_pt_update_preserve_ad) | feature(XENFEAT_highmem_assist) |
+                                      feature(XENFEAT_gnttab_map_avail_bits) |
+                                      feature(XENFEAT_memory_op_vnode_supported) | feature(XENFEAT_direct_mapped);
 
 } // namespace
 

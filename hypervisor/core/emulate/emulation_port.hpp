@@ -27,8 +27,8 @@ public:
 
     // ---- registers kept in hardware while the vCPU runs
     virtual std::uint64_t fs_base() = 0;
-    virtual std::uint64_t gs_base() = 0;          // the active one
-    virtual std::uint64_t inactive_gs_base() = 0; // what SWAPGS would make active
+    virtual std::uint64_t gs_base() = 0;              // the active one
+    virtual std::uint64_t inactive_gs_base() = 0;     // what SWAPGS would make active
     virtual void set_fs_base(std::uint64_t base) = 0; // the address is canonical, here and below
     virtual void set_gs_base(std::uint64_t base) = 0;
     virtual void set_inactive_gs_base(std::uint64_t base) = 0;

@@ -80,11 +80,11 @@ struct Instruction
     std::uint8_t operand_size = 4; // bytes: 1, 2, 4, 8
     std::uint8_t address_size = 8; // bytes: 2, 4, 8
     bool lock = false;
-    bool repeat = false; // F2 or F3
-    bool rex = false;    // byte registers 4..7 are SPL..DIL instead of AH..BH
-    bool memory = false; // the destination (ModRM r/m, moffs or string) is in memory
-    std::uint8_t reg = 0;          // ModRM.reg, or the register of an instruction without ModRM
-    std::uint8_t rm = 0;           // ModRM.rm as a register, when `memory` is false
+    bool repeat = false;  // F2 or F3
+    bool rex = false;     // byte registers 4..7 are SPL..DIL instead of AH..BH
+    bool memory = false;  // the destination (ModRM r/m, moffs or string) is in memory
+    std::uint8_t reg = 0; // ModRM.reg, or the register of an instruction without ModRM
+    std::uint8_t rm = 0;  // ModRM.rm as a register, when `memory` is false
     std::uint8_t base = kNoRegister;
     std::uint8_t index = kNoRegister;
     std::uint8_t scale = 1;

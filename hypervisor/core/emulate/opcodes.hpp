@@ -23,7 +23,7 @@ inline constexpr Form kNoWide = 1 << 7;        // operand size at most 4
 inline constexpr Form kMoveSpecial = 1 << 8;   // MOV CR/DR: r/m is a register whatever ModRM.mod says
 inline constexpr Form kString = 1 << 9;        // implicit memory operand
 inline constexpr Form kLockable = 1 << 10;
-inline constexpr Form kMemoryOnly = 1 << 11;   // no register form
+inline constexpr Form kMemoryOnly = 1 << 11; // no register form
 
 struct Entry
 {

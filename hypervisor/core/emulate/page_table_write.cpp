@@ -64,7 +64,8 @@ Result<void> PageTableWrite::decode(EmulationContext& context, std::uint64_t fau
     HV_REQUIRE(status != DecodeStatus::Truncated, Errno::Fault);
     HV_REQUIRE(status == DecodeStatus::Ok && is_store(instruction_.operation) && instruction_.memory, Errno::Inval);
     // With nothing to repeat there was no store that could fault.
-    HV_REQUIRE(!is_string() || !instruction_.repeat || (context.registers.rcx & size_mask(instruction_.address_size)) != 0,
+    HV_REQUIRE(!is_string() || !instruction_.repeat ||
+                   (context.registers.rcx & size_mask(instruction_.address_size)) != 0,
                Errno::Inval);
     address_ = target(context);
     HV_REQUIRE((address_ & 7) + instruction_.operand_size <= 8, Errno::Inval);
@@ -100,7 +101,8 @@ void PageTableWrite::step_string(Registers& registers) const
 {
     std::uint64_t const mask = size_mask(instruction_.address_size);
     bool const down = (registers.rflags & kFlagDirection) != 0;
-    std::uint64_t const step = down ? -std::uint64_t{instruction_.operand_size} : std::uint64_t{instruction_.operand_size};
+    std::uint64_t const step =
+        down ? -std::uint64_t{instruction_.operand_size} : std::uint64_t{instruction_.operand_size};
     registers.rdi = (registers.rdi + step) & mask;
     if (instruction_.operation == Operation::MoveString)
         registers.rsi = (registers.rsi + step) & mask;

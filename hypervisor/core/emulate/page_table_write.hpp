@@ -23,9 +23,9 @@ public:
 
     struct Plan
     {
-        std::uint64_t entry = 0;        // the whole new entry
-        bool stores = true;             // false: a CMPXCHG that does not match; nothing to write
-        std::uint64_t flags = 0;        // RFLAGS after the instruction
+        std::uint64_t entry = 0;          // the whole new entry
+        bool stores = true;               // false: a CMPXCHG that does not match; nothing to write
+        std::uint64_t flags = 0;          // RFLAGS after the instruction
         std::uint64_t register_value = 0; // for XCHG, XADD, failed CMPXCHG
     };
     // What the instruction does when the entry holds `current`. Pure: may be repeated.

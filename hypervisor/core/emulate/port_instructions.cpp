@@ -58,8 +58,8 @@ private:
     void step()
     {
         bool const down = (context_.registers.rflags & kFlagDirection) != 0;
-        std::uint64_t const next = pointer_ + (down ? -std::uint64_t{instruction_.operand_size}
-                                                    : std::uint64_t{instruction_.operand_size});
+        std::uint64_t const next =
+            pointer_ + (down ? -std::uint64_t{instruction_.operand_size} : std::uint64_t{instruction_.operand_size});
         pointer_ = mask_ == ~0ull || mask_ == 0xffffffff ? next & mask_ : (pointer_ & ~mask_) | (next & mask_);
     }
 

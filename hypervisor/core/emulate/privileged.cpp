@@ -55,7 +55,7 @@ EmulationResult write_msr(EmulationContext& context)
     Registers const& registers = context.registers;
     std::uint64_t const value = (registers.rax & 0xffffffff) | registers.rdx << 32;
     return guest_write_msr(context, static_cast<std::uint32_t>(registers.rcx), value) ? EmulationResult::done()
-                                                                                     : EmulationResult::not_handled();
+                                                                                      : EmulationResult::not_handled();
 }
 
 EmulationResult read_tsc(EmulationContext& context, bool with_processor)

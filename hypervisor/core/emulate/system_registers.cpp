@@ -42,7 +42,7 @@ EmulationResult write_cr3(EmulationContext& context, std::uint64_t value)
 {
     GuestFrame const root{value >> kPageShift};
     return context.port.load_kernel_root(context.vcpu.domain().resolve(root)) ? EmulationResult::done()
-                                                                             : protection_fault();
+                                                                              : protection_fault();
 }
 
 EmulationResult write_cr4(EmulationContext& context, std::uint64_t value)

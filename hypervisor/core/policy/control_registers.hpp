@@ -19,8 +19,7 @@ inline constexpr std::uint64_t kCr4FsGsBase = 1u << 16;
 inline constexpr std::uint64_t kCr4OsXsave = 1u << 18;
 
 // Bits that a guest controls, where its CPUID policy has the feature; kept in PvState::cr4.
-inline constexpr std::uint64_t kCr4Guest =
-    kCr4TimeStampDisable | kCr4DebuggingExtensions | kCr4FsGsBase | kCr4OsXsave;
+inline constexpr std::uint64_t kCr4Guest = kCr4TimeStampDisable | kCr4DebuggingExtensions | kCr4FsGsBase | kCr4OsXsave;
 // Bits of the real register that it may see.
 inline constexpr std::uint64_t kCr4Visible =
     kCr4PhysicalAddressExtension | kCr4MachineCheck | kCr4Fxsr | kCr4SimdExceptions;

@@ -73,8 +73,8 @@ void CpuPolicy::set_features(FeatureSet const& set)
     feature[2].d = set.words[word::kLeaf7Sub2Edx];
     feature[1].c = set.words[word::kLeaf7Sub1Ecx];
     feature[1].d = set.words[word::kLeaf7Sub1Edx];
-    arch_capabilities = set.words[word::kArchCapabilitiesLow] |
-                        std::uint64_t{set.words[word::kArchCapabilitiesHigh]} << 32;
+    arch_capabilities = set.words[word::kArchCapabilitiesLow] | std::uint64_t{set.words[word::kArchCapabilitiesHigh]}
+                                                                    << 32;
     extended[0x21].c = set.words[word::kExtended21Ecx];
 }
 

@@ -37,11 +37,11 @@ protected:
 class CpuPolicy
 {
 public:
-    static constexpr unsigned kBasicLeaves = 0xe; // 0..0xd; 4, 7, 0xb and 0xd have arrays of their own
-    static constexpr unsigned kCacheLeaves = 6;   // 4.n
-    static constexpr unsigned kFeatureLeaves = 3; // 7.n
-    static constexpr unsigned kTopologyLeaves = 2; // 0xb.n
-    static constexpr unsigned kXsaveLeaves = 20;  // 0xd.n
+    static constexpr unsigned kBasicLeaves = 0xe;     // 0..0xd; 4, 7, 0xb and 0xd have arrays of their own
+    static constexpr unsigned kCacheLeaves = 6;       // 4.n
+    static constexpr unsigned kFeatureLeaves = 3;     // 7.n
+    static constexpr unsigned kTopologyLeaves = 2;    // 0xb.n
+    static constexpr unsigned kXsaveLeaves = 20;      // 0xd.n
     static constexpr unsigned kExtendedLeaves = 0x22; // 0x80000000..0x80000021
 
     std::array<CpuidLeaf, kBasicLeaves> basic{};
@@ -62,7 +62,7 @@ public:
     [[nodiscard]] bool has(unsigned feature) const;
 
     [[nodiscard]] bool is_intel() const { return basic[0].b == 0x756e6547; } // "Genu"
-    [[nodiscard]] bool is_amd() const                                         // "Auth" or "Hygo"
+    [[nodiscard]] bool is_amd() const                                        // "Auth" or "Hygo"
     {
         return basic[0].b == 0x68747541 || basic[0].b == 0x6f677948;
     }

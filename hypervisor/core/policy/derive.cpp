@@ -9,7 +9,7 @@ namespace
 
 constexpr std::uint32_t kExtendedBase = 0x80000000;
 
-constexpr std::uint64_t kXcr0Legacy = 3;   // x87 and SSE
+constexpr std::uint64_t kXcr0Legacy = 3; // x87 and SSE
 constexpr std::uint64_t kXcr0Avx = 1 << 2;
 constexpr std::uint64_t kXcr0Avx512 = 7 << 5;
 

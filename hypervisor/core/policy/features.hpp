@@ -5,10 +5,10 @@
 #include <array>
 #include <cstdint>
 
-namespace abi
+namespace hv::abi
 {
 #include <xen/arch-x86/cpufeatureset.h>
-} // namespace abi
+} // namespace hv::abi
 
 namespace hv::policy
 {
@@ -44,7 +44,10 @@ class FeatureSet
 public:
     std::array<std::uint32_t, kFeatureWords> words{};
 
-    [[nodiscard]] constexpr bool test(unsigned feature) const { return (words[feature / 32] >> (feature % 32) & 1) != 0; }
+    [[nodiscard]] constexpr bool test(unsigned feature) const
+    {
+        return (words[feature / 32] >> (feature % 32) & 1) != 0;
+    }
     constexpr void set(unsigned feature, bool value = true)
     {
         std::uint32_t const bit = 1u << (feature % 32);

@@ -7,10 +7,10 @@
 #include <core/policy/system_policies.hpp>
 #include <core/policy/version_facts.hpp>
 
-namespace abi
+namespace hv::abi
 {
 #include <xen/arch-x86/cpuid.h>
-} // namespace abi
+} // namespace hv::abi
 
 namespace hv::policy
 {
@@ -28,8 +28,7 @@ CpuidLeaf time_leaf(CpuPolicy const& policy, std::uint32_t subleaf)
     {
     case 0:
     {
-        std::uint32_t const flags =
-            (facts.tsc_reliable ? 2u : 0) | (policy.has(abi::XEN_X86_FEATURE_RDTSCP) ? 4u : 0);
+        std::uint32_t const flags = (facts.tsc_reliable ? 2u : 0) | (policy.has(abi::XEN_X86_FEATURE_RDTSCP) ? 4u : 0);
         return {flags, 0, khz, 0};
     }
     case 1: return {0, 0, facts.tsc_mul, static_cast<std::uint32_t>(std::int32_t{facts.tsc_shift})};

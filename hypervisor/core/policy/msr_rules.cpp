@@ -15,36 +15,36 @@ using W = MsrWrite;
 using V = MsrVendor;
 
 constexpr MsrRule kRules[] = {
-    {0x00000010, 0x00000010, R::TimeStamp, W::Fault},                    // TSC
-    {0x00000017, 0x00000017, R::Hardware, W::Fault, V::Intel},           // PLATFORM_ID
-    {0x0000001b, 0x0000001b, R::ApicBase, W::Fault},                     // APIC_BASE
-    {0x00000049, 0x00000049, R::Fault, W::PredictionCommand},            // PRED_CMD
-    {0x0000008b, 0x0000008b, R::Hardware, W::ZeroOnly, V::Intel},        // microcode revision
-    {0x0000008b, 0x0000008b, R::Hardware, W::Fault, V::Amd},             // PATCH_LEVEL
-    {0x000000ce, 0x000000ce, R::PlatformInfo, W::Fault},                 // PLATFORM_INFO
-    {0x0000010a, 0x0000010a, R::ArchCapabilities, W::Fault},             // ARCH_CAPABILITIES
-    {0x00000140, 0x00000140, R::PlatformInfo, W::ZeroOnly},              // MISC_FEATURES_ENABLES, see msr.cpp
-    {0x00000179, 0x00000179, R::Zero, W::Fault},                         // MCG_CAP: no banks
-    {0x0000017a, 0x0000017b, R::Zero, W::Ignore},                        // MCG_STATUS, MCG_CTL
-    {0x000001a0, 0x000001a0, R::MiscEnable, W::Same, V::Intel},          // MISC_ENABLE
-    {0x00000277, 0x00000277, R::Value, W::Fault, V::Any, kMsrPat},       // PAT
-    {0x00000345, 0x00000345, R::Zero, W::Fault, V::Intel},               // PERF_CAPABILITIES
-    {0x00000400, 0x0000047f, R::Zero, W::Ignore},                        // machine check banks
-    {0x40000000, 0x40000000, R::Fault, W::HypercallPage},                // CPUID 0x40000002.ebx
-    {0xc0000080, 0xc0000080, R::Efer, W::Same},                          // EFER
-    {0xc0000100, 0xc0000100, R::FsBase, W::FsBase},                      // FS_BASE
-    {0xc0000101, 0xc0000101, R::GsBase, W::GsBase},                      // GS_BASE
-    {0xc0000102, 0xc0000102, R::InactiveGsBase, W::InactiveGsBase},      // KERNEL_GS_BASE
-    {0xc0000103, 0xc0000103, R::TscAux, W::TscAux},                      // TSC_AUX
-    {0xc0010010, 0xc0010010, R::HardwareControl, W::Same, V::Amd},       // SYSCFG
-    {0xc0010015, 0xc0010015, R::Zero, W::Ignore, V::Amd},                // HWCR
-    {0xc001001a, 0xc001001a, R::HardwareControl, W::Fault, V::Amd},      // TOP_MEM
-    {0xc001001d, 0xc001001d, R::HardwareControl, W::Fault, V::Amd},      // TOP_MEM2
-    {0xc001001f, 0xc001001f, R::HardwareControl, W::Same, V::Amd},       // NB_CFG
-    {0xc0010020, 0xc0010020, R::Fault, W::Ignore, V::Amd},               // PATCH_LOADER: only through the platform call
-    {0xc0010055, 0xc0010055, R::Zero, W::Fault, V::Amd},                 // interrupt pending: C1E off
-    {0xc0010058, 0xc0010058, R::HardwareControl, W::Fault, V::Amd},      // MMIO configuration base
-    {0xc0011029, 0xc0011029, R::Value, W::Ignore, V::Amd, 1u << 1},      // DE_CFG: LFENCE serialises
+    {0x00000010, 0x00000010, R::TimeStamp, W::Fault},               // TSC
+    {0x00000017, 0x00000017, R::Hardware, W::Fault, V::Intel},      // PLATFORM_ID
+    {0x0000001b, 0x0000001b, R::ApicBase, W::Fault},                // APIC_BASE
+    {0x00000049, 0x00000049, R::Fault, W::PredictionCommand},       // PRED_CMD
+    {0x0000008b, 0x0000008b, R::Hardware, W::ZeroOnly, V::Intel},   // microcode revision
+    {0x0000008b, 0x0000008b, R::Hardware, W::Fault, V::Amd},        // PATCH_LEVEL
+    {0x000000ce, 0x000000ce, R::PlatformInfo, W::Fault},            // PLATFORM_INFO
+    {0x0000010a, 0x0000010a, R::ArchCapabilities, W::Fault},        // ARCH_CAPABILITIES
+    {0x00000140, 0x00000140, R::PlatformInfo, W::ZeroOnly},         // MISC_FEATURES_ENABLES, see msr.cpp
+    {0x00000179, 0x00000179, R::Zero, W::Fault},                    // MCG_CAP: no banks
+    {0x0000017a, 0x0000017b, R::Zero, W::Ignore},                   // MCG_STATUS, MCG_CTL
+    {0x000001a0, 0x000001a0, R::MiscEnable, W::Same, V::Intel},     // MISC_ENABLE
+    {0x00000277, 0x00000277, R::Value, W::Fault, V::Any, kMsrPat},  // PAT
+    {0x00000345, 0x00000345, R::Zero, W::Fault, V::Intel},          // PERF_CAPABILITIES
+    {0x00000400, 0x0000047f, R::Zero, W::Ignore},                   // machine check banks
+    {0x40000000, 0x40000000, R::Fault, W::HypercallPage},           // CPUID 0x40000002.ebx
+    {0xc0000080, 0xc0000080, R::Efer, W::Same},                     // EFER
+    {0xc0000100, 0xc0000100, R::FsBase, W::FsBase},                 // FS_BASE
+    {0xc0000101, 0xc0000101, R::GsBase, W::GsBase},                 // GS_BASE
+    {0xc0000102, 0xc0000102, R::InactiveGsBase, W::InactiveGsBase}, // KERNEL_GS_BASE
+    {0xc0000103, 0xc0000103, R::TscAux, W::TscAux},                 // TSC_AUX
+    {0xc0010010, 0xc0010010, R::HardwareControl, W::Same, V::Amd},  // SYSCFG
+    {0xc0010015, 0xc0010015, R::Zero, W::Ignore, V::Amd},           // HWCR
+    {0xc001001a, 0xc001001a, R::HardwareControl, W::Fault, V::Amd}, // TOP_MEM
+    {0xc001001d, 0xc001001d, R::HardwareControl, W::Fault, V::Amd}, // TOP_MEM2
+    {0xc001001f, 0xc001001f, R::HardwareControl, W::Same, V::Amd},  // NB_CFG
+    {0xc0010020, 0xc0010020, R::Fault, W::Ignore, V::Amd},          // PATCH_LOADER: only through the platform call
+    {0xc0010055, 0xc0010055, R::Zero, W::Fault, V::Amd},            // interrupt pending: C1E off
+    {0xc0010058, 0xc0010058, R::HardwareControl, W::Fault, V::Amd}, // MMIO configuration base
+    {0xc0011029, 0xc0011029, R::Value, W::Ignore, V::Amd, 1u << 1}, // DE_CFG: LFENCE serialises
 };
 
 consteval bool sorted()

@@ -11,12 +11,12 @@ enum class MsrRead : std::uint8_t
 {
     Fault,
     Zero,
-    Value,           // MsrRule::value
+    Value, // MsrRule::value
     FsBase,
     GsBase,
     InactiveGsBase,
-    Efer,            // the real one without SVME
-    ApicBase,        // by vCPU: bootstrap processor or not
+    Efer,     // the real one without SVME
+    ApicBase, // by vCPU: bootstrap processor or not
     TimeStamp,
     MiscEnable,      // the real one, read with care (XSA-333), less what is ours
     Hardware,        // the real one, read with care
@@ -30,8 +30,8 @@ enum class MsrWrite : std::uint8_t
 {
     Fault,
     Ignore,
-    ZeroOnly,     // 0 is accepted and ignored
-    Same,         // accepted when it changes nothing
+    ZeroOnly, // 0 is accepted and ignored
+    Same,     // accepted when it changes nothing
     FsBase,
     GsBase,
     InactiveGsBase,

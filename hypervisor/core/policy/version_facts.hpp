@@ -14,7 +14,7 @@ inline constexpr std::uint32_t kAbiVersion = kAbiMajor << 16 | kAbiMinor;
 
 struct VersionFacts
 {
-    char const* command_line = "";             // ours, as the boot loader gave it
+    char const* command_line = "";            // ours, as the boot loader gave it
     std::span<std::uint8_t const> build_id{}; // contents of the linker's build-id note, may be empty
 };
 
