@@ -61,9 +61,11 @@ void sched_unit_create(Vcpu& vcpu)
     vcpu_timers_init(vcpu);
 }
 
-void sched_unit_destroy(Vcpu& vcpu)
+void sched_unit_destroy(Vcpu& vcpu) HV_NO_THREAD_SAFETY
 {
+    RunQueue& queue = run_queue::lock_unit(vcpu.sched); // waits for whoever made its last step on it
     HV_ASSERT(!load_acquire(vcpu.sched.running) && !vcpu.sched.queued && !vcpu.sched.parked);
+    queue.lock.unlock();
     vcpu_timers_stop(vcpu);
 }
 

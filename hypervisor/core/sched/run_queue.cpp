@@ -36,19 +36,6 @@ CpuId least_loaded(CpuMask mask)
     return best;
 }
 
-// The queue for a unit that waits nowhere: its last CPU when that is idle, another idle one, else its last.
-CpuId choose_cpu(SchedUnit const& unit)
-{
-    std::uint32_t const last = cpu_of(unit);
-    CpuMask const allowed = allowed_cpus(unit);
-    CpuMask const soft = allowed & unit.soft;
-    CpuMask const preferred = soft.empty() ? allowed : soft;
-    for (CpuMask const mask : {preferred & idle_cpus(), allowed & idle_cpus()})
-        if (!mask.empty())
-            return mask.test(CpuId{last}) ? CpuId{last} : next_in(mask, last);
-    return preferred.test(CpuId{last}) ? CpuId{last} : least_loaded(preferred);
-}
-
 } // namespace
 
 RunQueue& queue_of(std::uint32_t cpu)
@@ -105,6 +92,18 @@ CpuMask allowed_cpus(SchedUnit const& unit)
     std::int32_t const pinned = load_relaxed(unit.pinned);
     CpuMask const hard = pinned >= 0 ? CpuMask::of(CpuId{static_cast<std::uint32_t>(pinned)}) : unit.hard & online_cpus();
     return hard.empty() ? online_cpus() : hard;
+}
+
+CpuId choose_cpu(SchedUnit const& unit)
+{
+    std::uint32_t const last = cpu_of(unit);
+    CpuMask const allowed = allowed_cpus(unit);
+    CpuMask const soft = allowed & unit.soft;
+    CpuMask const preferred = soft.empty() ? allowed : soft;
+    for (CpuMask const mask : {preferred & idle_cpus(), allowed & idle_cpus()})
+        if (!mask.empty())
+            return mask.test(CpuId{last}) ? CpuId{last} : next_in(mask, last);
+    return preferred.test(CpuId{last}) ? CpuId{last} : least_loaded(preferred);
 }
 
 int stopped_state(SchedUnit const& unit)
@@ -197,6 +196,20 @@ void arm_slice(RunQueue& queue, Nanoseconds now)
         timer_set(queue.slice, queue.slice_end);
 }
 
+void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
+{
+    std::uint64_t const least = queue.floor > kWakeCredit ? queue.floor - kWakeCredit : 0;
+    bool const empty = queue.current == nullptr && queue.heap.empty();
+    if (unit.virtual_time < least)
+        unit.virtual_time = least;
+    else if (!empty && unit.virtual_time > queue.floor + kMaxLag)
+        unit.virtual_time = queue.floor + kMaxLag;
+    if (unit.vcpu->time.runstate.state != RUNSTATE_runnable)
+        vcpu_runstate_change(*unit.vcpu, RUNSTATE_runnable, now);
+    insert(queue, unit);
+    consider_preemption(queue, unit, now);
+}
+
 void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY
 {
     SchedUnit& unit = vcpu.sched;
@@ -214,17 +227,7 @@ void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY
             queue.lock.unlock();
             continue;
         }
-        Nanoseconds const now = port::now();
-        std::uint64_t const least = queue.floor > kWakeCredit ? queue.floor - kWakeCredit : 0;
-        bool const empty = queue.current == nullptr && queue.heap.empty();
-        if (unit.virtual_time < least)
-            unit.virtual_time = least;
-        else if (!empty && unit.virtual_time > queue.floor + kMaxLag)
-            unit.virtual_time = queue.floor + kMaxLag;
-        if (vcpu.time.runstate.state != RUNSTATE_runnable)
-            vcpu_runstate_change(vcpu, RUNSTATE_runnable, now);
-        insert(queue, unit);
-        consider_preemption(queue, unit, now);
+        enqueue(queue, unit, port::now());
         queue.lock.unlock();
         return;
     }

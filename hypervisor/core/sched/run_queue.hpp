@@ -65,12 +65,16 @@ inline std::uint32_t cpu_of(SchedUnit const& unit)
 bool runnable(Vcpu const& vcpu);
 // The CPUs it may run on, never empty.
 CpuMask allowed_cpus(SchedUnit const& unit);
+// The queue for a unit that waits nowhere: its last CPU when that is idle, another idle one, else its last.
+CpuId choose_cpu(SchedUnit const& unit);
 // RUNSTATE_blocked or RUNSTATE_offline, for one that something stops.
 int stopped_state(SchedUnit const& unit);
 
 // ---- with the queue's lock held
 void insert(RunQueue& queue, SchedUnit& unit);
 void remove(RunQueue& queue, SchedUnit& unit);
+// Inserts a unit that comes from elsewhere: bounds its lead and its lag, and sees whether it runs at once.
+void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Accounts the running unit's time up to `now` to its virtual time and its domain's cap.
 void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Makes the CPU choose again if `unit`, just inserted, should run before its current one.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The choice: who runs on this CPU next, slices, and taking over work from other queues.
+#include <core/domain/lifecycle.hpp>
 #include <core/sched/run_queue.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
@@ -256,31 +257,44 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     return next != nullptr ? next->vcpu : nullptr;
 }
 
+// From the moment `running` is false another CPU may free the vCPU: that store is the last access, and it is made under
+// the lock of the queue that the unit belongs to.
 void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
 {
+    Domain& domain = vcpu.domain();
+    bool const ending = load_acquire(domain.shutting_down);
+    if (ending)
+        domain_hold(domain);
     SchedUnit& unit = vcpu.sched;
-    RunQueue& queue = lock_unit(unit);
-    store_release(unit.running, false);
-    bool waits = runnable(vcpu);
-    if (waits && over_cap(vcpu) && park(unit))
-        waits = false;
-    CpuMask const allowed = allowed_cpus(unit);
-    bool const stays = allowed.test(unit.cpu) && (allowed & idle_cpus()).empty();
-    if (waits && stays)
-    {
-        insert(queue, unit);
-        Nanoseconds const now = port::now();
-        if (vcpu.time.runstate.state != RUNSTATE_runnable)
+    RunQueue* queue = &lock_unit(unit);
+    if (runnable(vcpu))
+        if (CpuId target = choose_cpu(unit); target != unit.cpu)
         {
-            vcpu_runstate_change(vcpu, RUNSTATE_runnable, now);
-            consider_preemption(queue, unit, now); // it was woken on its way off the CPU
+            __atomic_store(&unit.cpu, &target, __ATOMIC_RELAXED);
+            queue->lock.unlock();
+            queue = &queue_of(target.raw());
+            queue->lock.lock();
         }
-        else if (queue.current != nullptr && queue.slice_end.raw() == 0)
-            arm_slice(queue, now);
+    if (runnable(vcpu) && !(over_cap(vcpu) && park(unit)))
+    {
+        Nanoseconds const now = port::now();
+        bool const preempted = vcpu.time.runstate.state == RUNSTATE_runnable && &queue_of(port::cpu_id().raw()) == queue;
+        if (preempted && queue->current != nullptr)
+        {
+            insert(*queue, unit);
+            if (queue->slice_end.raw() == 0)
+                arm_slice(*queue, now);
+        }
+        else
+            enqueue(*queue, unit, now);
     }
-    queue.lock.unlock();
-    if (waits && !stays)
-        run_queue::place(vcpu);
+    store_release(unit.running, false);
+    queue->lock.unlock();
+    if (ending)
+    {
+        shutdown_vcpu_descheduled(domain);
+        domain_release(domain);
+    }
 }
 
 void sched_cpu_online(CpuId cpu)
