@@ -6,10 +6,10 @@
 
 namespace abi = hv::abi;
 
-#define ABI_STRUCT(tag, size) sizeof(struct abi::tag),
-#define ABI_TYPE(type, size) sizeof(abi::type),
-#define ABI_MEMBER(tag, member, offset) offsetof(struct abi::tag, member),
-#define ABI_TYPE_MEMBER(type, member, offset) offsetof(abi::type, member),
+#define ABI_STRUCT(tag, size) sizeof(struct hv::abi::tag),
+#define ABI_TYPE(type, size) sizeof(hv::abi::type),
+#define ABI_MEMBER(tag, member, offset) offsetof(struct hv::abi::tag, member),
+#define ABI_TYPE_MEMBER(type, member, offset) offsetof(hv::abi::type, member),
 #define ABI_VALUE(constant, value)
 
 unsigned long const cxx_start_of_day[] = {
