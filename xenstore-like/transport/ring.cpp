@@ -43,11 +43,14 @@ void Ring::place(std::string_view bytes, std::size_t offset)
     std::memcpy(page_->rsp, bytes.data() + first, bytes.size() - first);
 }
 
-// The domain may use req_prod's space as soon as req_cons moves, and reads up to rsp_prod: release order on both.
+// The domain may use a request's space as soon as req_cons moves, and reads up to rsp_prod: release order on both.
+// The full fence puts the stores before the next look at the domain's positions: the domain sends no event when it
+// finds the ring in use, so either it sees our positions, or we see its.
 void Ring::publish(std::uint32_t request_consumer, std::uint32_t response_producer)
 {
     store(page_->rsp_prod, response_producer);
     store(page_->req_cons, request_consumer);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 void Ring::reset()

@@ -47,7 +47,9 @@ bool RingConnection::flush(bool& notify)
     }
 }
 
-// Carries out the next request if it is there in full. False if there is nothing (more) to do now.
+// Takes what there is of the next request, and carries it out once it is complete. False if nothing was there.
+// An incomplete request must be taken too: a guest that writes a request in pieces tells of the later ones only
+// if the earlier ones have left the ring.
 bool RingConnection::take_request(bool& notify)
 {
     int const readable = ring_.readable();
@@ -56,14 +58,13 @@ bool RingConnection::take_request(bool& notify)
         return false;
     }
     std::size_t const kept = input_.size();
-    std::size_t const wanted = next_frame(input_).size - kept;
-    ring_.peek(input_, std::min<std::size_t>(static_cast<std::size_t>(readable), wanted));
+    auto const available = static_cast<std::size_t>(readable);
+    ring_.peek(input_, std::min(available, next_frame(input_).size - kept));
     Frame frame = next_frame(input_);
     if (frame.status == FrameStatus::Incomplete && input_.size() >= kHeaderSize) {
         // The header is known now: take what belongs to this message and no more.
-        std::size_t const whole = frame.size;
         input_.resize(kept);
-        ring_.peek(input_, std::min<std::size_t>(static_cast<std::size_t>(readable), whole - kept));
+        ring_.peek(input_, std::min(available, frame.size - kept));
         frame = next_frame(input_);
     }
     if (frame.status == FrameStatus::Oversized) {
@@ -71,16 +72,10 @@ bool RingConnection::take_request(bool& notify)
         return false;
     }
     auto const taken = static_cast<std::uint32_t>(input_.size() - kept);
-    bool const complete = frame.status == FrameStatus::Complete;
-    // A request that fits into the ring stays there until it is complete; a longer one has to be taken in pieces.
-    if (!complete && kept == 0 && frame.size <= XENSTORE_RING_SIZE) {
-        input_.clear();
-        return false;
-    }
     if (taken == 0) {
         return false;
     }
-    if (complete) {
+    if (frame.status == FrameStatus::Complete) {
         store_.handle(client_, frame.request);
         input_.clear();
     }

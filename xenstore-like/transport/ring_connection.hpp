@@ -38,7 +38,7 @@ private:
     Store& store_;
     Client& client_;
     Ring ring_;
-    std::string input_;  // the beginning of a request that is longer than the ring
+    std::string input_;  // the beginning of a request whose rest is still to come
     bool broken_ = false;
 };
 
