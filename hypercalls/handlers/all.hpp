@@ -8,7 +8,9 @@
 #include <hypercalls/handlers/event_channel.hpp>
 #include <hypercalls/handlers/grant_table.hpp>
 #include <hypercalls/handlers/groups.hpp>
+#include <hypercalls/handlers/memory.hpp>
 #include <hypercalls/handlers/mmu.hpp>
+#include <hypercalls/handlers/physdev.hpp>
 #include <hypercalls/handlers/pv.hpp>
 #include <hypercalls/handlers/sched.hpp>
 #include <hypercalls/handlers/timer.hpp>

@@ -10,7 +10,7 @@ namespace hv::handlers
 CallResult set_debugreg(Caller& caller)
 {
     auto const number = static_cast<std::uint32_t>(caller.args.value[0]);
-    HV_TRY(policy::set_debug_register(caller.vcpu(), number, caller.args.value[1]));
+    HV_TRY_VOID(policy::set_debug_register(caller.vcpu(), number, caller.args.value[1]));
     return 0;
 }
 

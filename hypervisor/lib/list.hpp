@@ -18,7 +18,7 @@ template<typename T, ListLink T::*Member>
 class List
 {
 public:
-    List() { head_.next = head_.previous = &head_; }
+    constexpr List() : head_{&head_, &head_} {}
     List(List const&) = delete;
     List& operator=(List const&) = delete;
 

@@ -93,6 +93,13 @@ private:
         hv_try_result.value(); \
     })
 
+// The same for Result<void>.
+#define HV_TRY_VOID(expression) \
+    do { \
+        if (auto const hv_try_result = (expression); !hv_try_result) [[unlikely]] \
+            return hv_try_result.error(); \
+    } while (0)
+
 // Returns `error` unless `condition` holds.
 #define HV_REQUIRE(condition, error) \
     do { \

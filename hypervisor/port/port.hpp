@@ -3,11 +3,14 @@
 // (simulated machine memory and guests). Everything here is callable with interrupts off and takes no lock.
 #pragma once
 
+#include <hypercalls/abi/xen.hpp>
 #include <lib/cpu_mask.hpp>
+#include <lib/result.hpp>
 #include <lib/strong.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace hv
 {
@@ -27,6 +30,9 @@ Vcpu* current();                    // the vCPU whose guest state is in this CPU
 std::byte* frame_data(Mfn frame);   // our view of a RAM frame; never fails for frames below max_mfn()
 Mfn max_mfn();                      // highest RAM frame + 1
 std::uint64_t* m2p();               // machine-to-phys table, writable view, max_mfn() entries
+std::uint32_t m2p_chunks();         // 2 MiB pieces that it is made of
+Mfn m2p_chunk_frame(std::uint32_t index);
+std::span<abi::e820entry const> machine_memory_map(); // the host's, as the control domain may see it
 
 // ---- guest memory of the current vCPU, through its kernel root. False on any fault: the guest gets EFAULT.
 // Refuses ranges that touch the hypervisor's part of the address space.
@@ -41,6 +47,35 @@ enum class Flush : std::uint8_t
     Page,      // one address, global or not
 };
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address = GuestVirtual{});
+
+void write_back_caches(); // WBINVD on this CPU
+
+// ---- the address space and descriptor window of a vCPU. For vCPUs whose state is not loaded on any CPU these only
+// change the window's page tables; each returns when no CPU can use what it replaced.
+void load_roots(Vcpu& vcpu);        // current vCPU: load the root of its present mode, flushing everything
+void map_gdt(Vcpu& vcpu);           // pv.gdt_frames and gdt_entries changed
+void load_ldt(Vcpu& vcpu);          // pv.ldt_base or ldt_entries changed; the window holds no LDT page
+void map_ldt_page(Vcpu& vcpu, unsigned page, Mfn frame);
+void unmap_ldt(Vcpu& vcpu, Mfn (&frames)[16]); // takes all LDT pages out; frames[n] = what page n was
+
+// ---- hardware state of vCPUs
+std::size_t fpu_area_size();        // bytes of PvState::fpu
+void reset_fpu(Vcpu& vcpu);         // not loaded: FPU area at its reset state
+Result<void> create_window(Vcpu& vcpu);  // descriptor window; NoMem
+void destroy_window(Vcpu& vcpu);    // harmless when there is none
+void unload_domain(Domain& domain); // no CPU keeps lazily loaded state of its (descheduled) vCPUs
+void set_fpu(Vcpu& vcpu, std::byte const* legacy, std::size_t bytes); // not loaded: from an FXSAVE image
+void get_fpu(Vcpu const& vcpu, std::byte* legacy, std::size_t bytes); // not loaded: the FXSAVE part
+void task_switched_changed(Vcpu& vcpu); // current: pv.fpu_task_switched
+enum class SegmentBase : std::uint8_t // numbers of set_segment_base
+{
+    Fs = 0,
+    GsUser = 1,
+    GsKernel = 2,
+};
+void set_segment_base(Vcpu& vcpu, SegmentBase which, std::uint64_t base); // current, kernel mode; canonical
+void set_user_gs_selector(Vcpu& vcpu, std::uint16_t selector); // current, kernel mode; a bad one becomes null
+void log_guest_state();             // the current vCPU's registers, for crash reports
 
 // ---- other CPUs
 void kick(CpuId cpu);               // makes `cpu` pass through its exit path or leave its idle loop soon; may be this CPU

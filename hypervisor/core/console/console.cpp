@@ -156,9 +156,4 @@ void Console::set_ring_memory(std::span<char> memory)
     ring_.move_to(memory);
 }
 
-void log_write(LogLevel level, char const* text, std::size_t length)
-{
-    console().log(level, text_of(text, length));
-}
-
 } // namespace hv

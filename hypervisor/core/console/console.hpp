@@ -29,10 +29,10 @@ class Console
 {
 public:
     ConsoleHooks hooks;
-    LogLevel log_level = LogLevel::Info;        // lines of a higher level are dropped
+    LogLevel log_level = LogLevel::Info;          // lines of a higher level are dropped
     LogLevel guest_log_level = LogLevel::Warning; // the same for lines that guests cause
     bool guest_log_none = false;
-    bool control_output_to_ring = false;        // copy the control domain's output into the ring
+    bool control_output_to_ring = false; // copy the control domain's output into the ring
 
     void log(LogLevel level, std::span<char const> text);
 

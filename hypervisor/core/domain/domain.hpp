@@ -6,6 +6,7 @@
 // one through page accounting (frame_count != 0). find_domain() never returns a freed domain.
 #pragma once
 
+#include <core/console/guest_line.hpp>
 #include <core/domain/vcpu.hpp>
 #include <core/sched/domain_share.hpp>
 #include <core/time/watchdog.hpp>
@@ -100,6 +101,7 @@ public:
     RangeSet* io_memory = nullptr;               // permitted machine frames, nullptr = none
     RangeSet* io_ports = nullptr;
 
+    GuestLine console_line;                      // what it wrote by console_io since its last newline
     std::array<std::uint8_t, 16> handle{};       // UUID given by the tools
     std::uint32_t sched_weight = 256;            // credit2 terms
     std::uint32_t sched_cap = 0;                 // percent of one CPU, 0 = none

@@ -29,6 +29,7 @@ struct PvState
     std::uint16_t gs_user_selector = 0;
 
     bool in_kernel = true;          // guest kernel or guest user mode: the only truth about privilege (both run at CPL 3)
+    bool frame_replaced = false;    // an iret inside a multicall has written the frame: no result goes into it
     bool fpu_task_switched = false; // virtual CR0.TS
     std::uint8_t iopl = 0;          // virtual IOPL
     std::uint64_t cr4 = 0;          // the guest-controlled bits: TSD, DE, FSGSBASE, OSXSAVE

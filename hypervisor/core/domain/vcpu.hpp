@@ -16,6 +16,8 @@ namespace hv
 class Domain;
 struct FifoQueues;
 
+inline constexpr std::uint32_t kNotLoaded = ~0u;
+
 class Vcpu
 {
 public:
@@ -35,6 +37,8 @@ public:
     abi::vcpu_info* info = nullptr;
     Mfn info_frame = kInvalidMfn;
 
+    // The CPU whose hardware holds this vCPU's address space and registers, also lazily while that CPU idles; atomic.
+    std::uint32_t loaded_cpu = kNotLoaded;
     bool initialised = false;            // has a context (VCPUOP_initialise or setvcpucontext)
     FifoQueues* fifo = nullptr;          // FIFO control block state, or null while 2-level
     std::uint32_t window_slot = 0;       // descriptor window index, from 1 (arch layout)

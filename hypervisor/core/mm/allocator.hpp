@@ -26,16 +26,25 @@ std::uint64_t total_frames();
 void free_frames(Mfn first, unsigned order);
 [[nodiscard]] std::byte* allocate_zeroed_page(); // nullptr when memory is out
 void free_page(std::byte* page);
+Mfn frame_of(void const* direct); // the frame behind a direct-map address of ours
 
 // ---- Frames for a domain. Zeroed; count 1 (the allocation), on the domain's page list, counted against max_pages.
 // NoMem when memory or the domain's allowance is out. A dying domain gets nothing.
 [[nodiscard]] Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned address_bits = 64);
+// Boot: one of our frames becomes the domain's with its contents (its ramdisk).
+Result<void> adopt_domain_frame(Domain& domain, Mfn frame);
 // A frame shared between us and the domain (shared_info, grant table): not counted as guest RAM, never a page table, the
 // owner may map it writable. Zeroed, one allocation reference. The last put_frame() frees it.
 [[nodiscard]] Result<Mfn> allocate_special_frame(Domain& domain);
 // Takes the allocation reference away from the domain (balloon, exchange, teardown). False when other references exist
 // that forbid it (`only_if_unused`), or when the frame was not allocated to it.
 [[nodiscard]] bool release_domain_frame(Domain& domain, Mfn frame, bool only_if_unused);
+
+// XENMEM_claim_pages: sets aside what the domain lacks of `frames`; 0 cancels. NoMem.
+Result<void> claim_frames(Domain& domain, std::uint64_t frames);
+
+// Puts a listed frame of a dying domain aside; the caller holds a reference of it.
+void move_to_relinquished(Domain& domain, Mfn frame);
 
 // ---- Small objects of ours: 16 bytes to 2 KiB from slabs, larger ones from whole frames. nullptr when memory is out.
 [[nodiscard]] void* heap_allocate(std::size_t bytes); // zeroed, aligned to 16 (64 from 64 bytes, a page from a page)

@@ -53,6 +53,8 @@ struct FrameInfo
     static constexpr std::uint64_t kFlagAllocated = 1ull << 33; // the allocation's own reference is still held
     static constexpr std::uint64_t kFlagListed = 1ull << 34;    // on the owner's page list
 
+    static constexpr std::uint64_t kFlagRelinquished = 1ull << 36; // on relinquished_pages instead
+
     static constexpr unsigned kTypeShift = 61;
     static constexpr std::uint64_t kPinned = 1ull << 60;
     static constexpr std::uint64_t kValidated = 1ull << 59;

@@ -58,7 +58,7 @@ Result<void> set_debug_register(Vcpu& vcpu, std::uint64_t number, std::uint64_t 
         HV_REQUIRE(value >> 32 == 0, Errno::Inval);
         vcpu.pv.dr6 = (value & ~kDr6AlwaysZero) | kDr6Reset;
         break;
-    case 7: HV_TRY(set_dr7(vcpu, value)); break;
+    case 7: HV_TRY_VOID(set_dr7(vcpu, value)); break;
     default: return Errno::NoDev;
     }
     port::debug_registers_changed(vcpu);

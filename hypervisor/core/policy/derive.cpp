@@ -77,7 +77,6 @@ void hide_machine(CpuPolicy& policy)
     policy.topology = {};
     policy.extended[7].a = policy.extended[7].b = policy.extended[7].c = 0;
     policy.extended[8].a &= 0x0000ffff; // physical and linear address bits
-    policy.extended[8].c = 0;
     policy.extended[8].d = 0;
     for (unsigned leaf = 9; leaf < CpuPolicy::kExtendedLeaves; ++leaf)
     {
@@ -201,7 +200,6 @@ void recalculate(CpuPolicy& policy, CpuPolicy const& maximum)
     for (std::uint32_t i = policy.feature[0].a + 1; i < CpuPolicy::kFeatureLeaves; ++i)
         policy.feature[i] = {};
     hide_machine(policy);
-    policy.extended[8].c = 0;
 
     FeatureSet features = policy.features() & maximum.features();
     features.set(abi::XEN_X86_FEATURE_HYPERVISOR);

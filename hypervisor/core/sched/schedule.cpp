@@ -252,8 +252,6 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
         start_cap_period(next->vcpu->domain(), now);
     }
     queue.lock.unlock();
-    if (previous != nullptr && previous->vcpu->time.runstate_area.raw() != 0)
-        vcpu_time_on_schedule_out(*previous->vcpu);
     return next != nullptr ? next->vcpu : nullptr;
 }
 

@@ -53,7 +53,8 @@ bool domain_descheduled(Domain const& domain);
 
 // ---- what the architecture calls
 // Chooses who runs on this CPU now (nullptr: idle), with run states and virtual times accounted. Called on the exit path
-// when work::kSchedule is set, with port::current() still the old one. The result may be the old one.
+// when work::kSchedule is set, with port::current() still the old one. The result may be the old one; if it is another,
+// the caller calls vcpu_time_on_schedule_out(old) while that is still current, and sched_context_saved(old) later.
 [[nodiscard]] Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY;
 // The state of `vcpu`, which schedule() has replaced, is complete in memory: others may run or inspect it.
 void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY;

@@ -82,17 +82,10 @@ void read_madt(Firmware& result, Bytes table)
             add_cpu(result, table_field<std::uint32_t>(entry, 4), table_field<std::uint32_t>(entry, 12),
                     table_field<std::uint32_t>(entry, 8));
             break;
-        case kIoApic:
-            add_io_apic(result, entry);
-            break;
-        case kInterruptOverride:
-            add_override(result, entry);
-            break;
-        case kLocalApicAddress:
-            result.local_apic = MachineAddress{table_field<std::uint64_t>(entry, 4)};
-            break;
-        default:
-            break;
+        case kIoApic: add_io_apic(result, entry); break;
+        case kInterruptOverride: add_override(result, entry); break;
+        case kLocalApicAddress: result.local_apic = MachineAddress{table_field<std::uint64_t>(entry, 4)}; break;
+        default: break;
         }
         offset += length;
     }

@@ -116,9 +116,7 @@ void read_firmware_tables(BootInfo const& info, bool use_acpi)
 {
     set_defaults(the_firmware);
     auto const* given = reinterpret_cast<std::byte const*>(info.rsdp);
-    std::byte const* const pointer = !use_acpi         ? nullptr
-                                     : info.has_rsdp ? given
-                                                     : scan_for_root_pointer();
+    std::byte const* const pointer = !use_acpi ? nullptr : info.has_rsdp ? given : scan_for_root_pointer();
     if (pointer == nullptr || !open_root_table(pointer))
     {
         log_warning("No ACPI tables: one CPU, no power-off");

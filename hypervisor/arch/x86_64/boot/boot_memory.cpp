@@ -156,7 +156,8 @@ MachineAddress boot_reserve(std::uint64_t bytes, std::uint64_t alignment)
     MachineAddress start;
     if (!find_room(bytes, alignment, start))
     {
-        log_error("Out of memory: {} bytes are needed to start. Give the machine more memory or raise \"mem=\".", bytes);
+        log_error("Out of memory: {} bytes are needed to start. Give the machine more memory or raise \"mem=\".",
+                  bytes);
         HV_BUG("no boot memory");
     }
     reserve(start.raw(), start.raw() + bytes);

@@ -12,16 +12,11 @@ unsigned restriction(std::uint32_t type)
 {
     switch (type)
     {
-    case MemoryMapEntry::Ram:
-        return 0;
-    case MemoryMapEntry::AcpiReclaimable:
-        return 1;
-    case MemoryMapEntry::AcpiNvs:
-        return 2;
-    case MemoryMapEntry::Reserved:
-        return 3;
-    default:
-        return 4;
+    case MemoryMapEntry::Ram: return 0;
+    case MemoryMapEntry::AcpiReclaimable: return 1;
+    case MemoryMapEntry::AcpiNvs: return 2;
+    case MemoryMapEntry::Reserved: return 3;
+    default: return 4;
     }
 }
 

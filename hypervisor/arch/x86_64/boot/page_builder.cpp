@@ -35,16 +35,12 @@ std::uint64_t leaf_flags(Protection protection)
     std::uint64_t const base = pte::kPresent | pte::kAccessed;
     switch (protection)
     {
-    case Protection::ReadOnly:
-        return base | global | no_execute;
-    case Protection::ReadWrite:
-        return base | pte::kDirty | pte::kWritable | global | no_execute;
-    case Protection::Execute:
-        return base | global;
+    case Protection::ReadOnly: return base | global | no_execute;
+    case Protection::ReadWrite: return base | pte::kDirty | pte::kWritable | global | no_execute;
+    case Protection::Execute: return base | global;
     case Protection::Device:
         return base | pte::kDirty | pte::kWritable | pte::kCacheDisable | pte::kWriteThrough | global | no_execute;
-    case Protection::UserReadOnly:
-        return base | pte::kUser | no_execute;
+    case Protection::UserReadOnly: return base | pte::kUser | no_execute;
     }
     HV_BUG("unknown protection");
 }

@@ -11,6 +11,7 @@
 #include <arch/x86_64/cpu/features.hpp>
 #include <arch/x86_64/cpu/instructions.hpp>
 #include <arch/x86_64/cpu/setup.hpp>
+#include <arch/x86_64/entry/smap.hpp>
 #include <arch/x86_64/irq/io_apic.hpp>
 #include <arch/x86_64/irq/local_apic.hpp>
 #include <arch/x86_64/irq/pic.hpp>
@@ -33,18 +34,12 @@ char const* memory_type_name(std::uint32_t type)
 {
     switch (type)
     {
-    case MemoryMapEntry::Ram:
-        return "RAM";
-    case MemoryMapEntry::Reserved:
-        return "reserved";
-    case MemoryMapEntry::AcpiReclaimable:
-        return "ACPI tables";
-    case MemoryMapEntry::AcpiNvs:
-        return "ACPI non-volatile";
-    case MemoryMapEntry::Unusable:
-        return "unusable";
-    default:
-        return "other";
+    case MemoryMapEntry::Ram: return "RAM";
+    case MemoryMapEntry::Reserved: return "reserved";
+    case MemoryMapEntry::AcpiReclaimable: return "ACPI tables";
+    case MemoryMapEntry::AcpiNvs: return "ACPI non-volatile";
+    case MemoryMapEntry::Unusable: return "unusable";
+    default: return "other";
     }
 }
 
@@ -101,6 +96,8 @@ void start_devices()
 void continue_boot()
 {
     setup_this_cpu(kBootCpu);
+    if ((read_cr4() & cr4::kSmap) != 0)
+        apply_smap_patches();
     remap_machine_console();
     log_options(boot_info().command_line);
     log_memory_map();

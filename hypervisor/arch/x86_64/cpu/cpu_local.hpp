@@ -41,25 +41,25 @@ inline constexpr std::uint32_t kVectorSyscall32 = 0x101; // from 32-bit code
 // Bits of CpuLocal::work: what this CPU must do before it returns to a guest.
 namespace work
 {
-inline constexpr std::uint32_t kSchedule = 1u << 0;   // choose again who runs here
-inline constexpr std::uint32_t kTimer = 1u << 1;      // the one-shot timer fired: run expired timers
-inline constexpr std::uint32_t kCallbacks = 1u << 2;  // run_on() requests wait for this CPU
+inline constexpr std::uint32_t kSchedule = 1u << 0;  // choose again who runs here
+inline constexpr std::uint32_t kTimer = 1u << 1;     // the one-shot timer fired: run expired timers
+inline constexpr std::uint32_t kCallbacks = 1u << 2; // run_on() requests wait for this CPU
 } // namespace work
 
 struct alignas(64) CpuLocal
 {
     CpuLocal* self;
-    std::uint32_t id;           // CpuId
+    std::uint32_t id; // CpuId
     std::uint32_t apic_id;
-    Vcpu* current;              // whose registers are in the frame at the stack top; nullptr when idle
-    std::uint32_t work;         // bits of namespace work; other CPUs set them with atomics, then send the kick IPI
-    std::uint32_t in_idle;      // 1 while halted in the idle loop
-    std::uint64_t scratch;      // entry code only
-    std::uint64_t idle_root;    // CR3 value of the page table without a guest half
-    std::uint64_t loaded_root;  // CR3 value last loaded here
-    Vcpu* loaded;               // whose lazily kept hardware state (FPU, segments, root) is on this CPU
-    std::int64_t tsc_offset;    // what this CPU's TSC is ahead of the boot CPU's
-    std::uint64_t flush_count;  // full TLB flushes done here
+    Vcpu* current;             // whose registers are in the frame at the stack top; nullptr when idle
+    std::uint32_t work;        // bits of namespace work; other CPUs set them with atomics, then send the kick IPI
+    std::uint32_t in_idle;     // 1 while halted in the idle loop
+    std::uint64_t scratch;     // entry code only
+    std::uint64_t idle_root;   // CR3 value of the page table without a guest half
+    std::uint64_t loaded_root; // CR3 value last loaded here
+    Vcpu* loaded;              // whose lazily kept hardware state (FPU, segments, root) is on this CPU
+    std::int64_t tsc_offset;   // what this CPU's TSC is ahead of the boot CPU's
+    std::uint64_t flush_count; // full TLB flushes done here
 };
 static_assert(sizeof(CpuLocal) <= 0x400);
 

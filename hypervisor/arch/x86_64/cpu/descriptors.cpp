@@ -48,16 +48,11 @@ unsigned stack_of(unsigned vector)
 {
     switch (vector)
     {
-    case 1:
-        return kIstDebug;
-    case 2:
-        return kIstNmi;
-    case 8:
-        return kIstDoubleFault;
-    case 18:
-        return kIstMachineCheck;
-    default:
-        return 0;
+    case 1: return kIstDebug;
+    case 2: return kIstNmi;
+    case 8: return kIstDoubleFault;
+    case 18: return kIstMachineCheck;
+    default: return 0;
     }
 }
 

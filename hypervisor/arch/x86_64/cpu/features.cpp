@@ -19,7 +19,7 @@ constexpr bool bit(std::uint32_t value, unsigned position)
 
 void read_vendor()
 {
-    CpuidLeaf const leaf = cpuid(0);
+    CpuidRegisters const leaf = cpuid(0);
     features.max_leaf = leaf.eax;
     features.max_extended_leaf = cpuid(0x80000000).eax;
     if (leaf.ebx == 0x756e6547 && leaf.edx == 0x49656e69 && leaf.ecx == 0x6c65746e) // GenuineIntel
@@ -41,7 +41,7 @@ void read_signature(std::uint32_t signature)
 
 void read_basic()
 {
-    CpuidLeaf const one = cpuid(1);
+    CpuidRegisters const one = cpuid(1);
     read_signature(one.eax);
     features.monitor = bit(one.ecx, 3);
     features.pcid = bit(one.ecx, 17);
@@ -53,7 +53,7 @@ void read_basic()
     features.global_pages = bit(one.edx, 13);
     if (features.max_leaf >= 7)
     {
-        CpuidLeaf const seven = cpuid(7);
+        CpuidRegisters const seven = cpuid(7);
         features.fsgsbase = bit(seven.ebx, 0);
         features.smep = bit(seven.ebx, 7);
         features.invpcid = bit(seven.ebx, 10);
@@ -63,7 +63,7 @@ void read_basic()
     features.xsave_size = 512;
     if (features.xsave && features.max_leaf >= 0xd)
     {
-        CpuidLeaf const thirteen = cpuid(0xd);
+        CpuidRegisters const thirteen = cpuid(0xd);
         features.xcr0_supported = (std::uint64_t{thirteen.edx} << 32) | thirteen.eax;
         features.xsave_size = thirteen.ecx;
     }
@@ -92,7 +92,7 @@ void read_brand()
     char* out = features.brand;
     for (std::uint32_t leaf = 0x80000002; leaf <= 0x80000004; ++leaf)
     {
-        CpuidLeaf const part = cpuid(leaf);
+        CpuidRegisters const part = cpuid(leaf);
         for (std::uint32_t const word : {part.eax, part.ebx, part.ecx, part.edx})
             for (unsigned shift = 0; shift < 32; shift += 8)
                 *out++ = static_cast<char>(word >> shift);

@@ -34,7 +34,7 @@ struct CpuFeatures
     bool invariant_tsc;
     bool rdtscp;
     bool monitor;
-    bool hypervisor;             // we run inside a virtual machine
+    bool hypervisor; // we run inside a virtual machine
     std::uint32_t family, model, stepping;
     std::uint32_t max_leaf, max_extended_leaf;
     std::uint64_t xcr0_supported; // 0 without XSAVE
@@ -42,7 +42,7 @@ struct CpuFeatures
     char brand[49];
 };
 
-void detect_cpu_features();       // boot CPU, before anything reads cpu_features()
+void detect_cpu_features(); // boot CPU, before anything reads cpu_features()
 CpuFeatures const& cpu_features();
 
 } // namespace hv

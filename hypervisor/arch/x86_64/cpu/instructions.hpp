@@ -58,14 +58,14 @@ inline void write_msr(std::uint32_t index, std::uint64_t value)
                  : "memory");
 }
 
-struct CpuidLeaf
+struct CpuidRegisters
 {
     std::uint32_t eax, ebx, ecx, edx;
 };
 
-inline CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0)
+inline CpuidRegisters cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0)
 {
-    CpuidLeaf r;
+    CpuidRegisters r;
     asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
     return r;
 }

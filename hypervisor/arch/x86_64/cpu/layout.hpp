@@ -43,7 +43,7 @@ inline constexpr std::uint64_t kCpuDebugStackTop = 0x5000;        // page 4; pag
 inline constexpr std::uint64_t kCpuStackBottom = 0x6000;          // pages 6..9
 inline constexpr std::uint64_t kCpuStackTop = 0xa000;             // the guest frame ends here
 inline constexpr std::uint64_t kCpuLocal = 0xa000;                // page 10: CpuLocal, then this CPU's TSS and boot GDT
-inline constexpr std::uint64_t kCpuStub = 0xb000;                 // page 11: SYSCALL entry stub, read-only and executable
+inline constexpr std::uint64_t kCpuStub = 0xb000; // page 11: SYSCALL entry stub, read-only and executable
 
 constexpr std::uint64_t cpu_region(CpuId cpu)
 {

@@ -26,7 +26,8 @@ Result<void> unpack_gzip(CodecInput in, CodecOutput out)
     if (code == Z_STREAM_END && stream.avail_out == 0)
         return {};
     log_error("Kernel image, gzip: {} ({} of {} bytes unpacked)",
-              stream.msg != nullptr ? stream.msg : "cut off or longer than its size says", stream.total_out, out.size());
+              stream.msg != nullptr ? stream.msg : "cut off or longer than its size says", stream.total_out,
+              out.size());
     return Errno::Inval;
 }
 

@@ -51,34 +51,34 @@ LibraryScope::~LibraryScope()
 extern "C"
 {
 
-void* malloc(std::size_t bytes)
-{
-    return hv::current_arena != nullptr ? hv::current_arena->allocate(bytes) : nullptr;
-}
+    void* malloc(std::size_t bytes)
+    {
+        return hv::current_arena != nullptr ? hv::current_arena->allocate(bytes) : nullptr;
+    }
 
-void* calloc(std::size_t count, std::size_t bytes)
-{
-    std::size_t total = 0;
-    if (__builtin_mul_overflow(count, bytes, &total))
-        return nullptr;
-    void* const memory = malloc(total);
-    return memory != nullptr ? __builtin_memset(memory, 0, total) : nullptr;
-}
+    void* calloc(std::size_t count, std::size_t bytes)
+    {
+        std::size_t total = 0;
+        if (__builtin_mul_overflow(count, bytes, &total))
+            return nullptr;
+        void* const memory = malloc(total);
+        return memory != nullptr ? __builtin_memset(memory, 0, total) : nullptr;
+    }
 
-// The scope takes everything back at its end.
-void free(void*) {}
+    // The scope takes everything back at its end.
+    void free(void*) {}
 
-[[noreturn]] void __stack_chk_fail()
-{
-    HV_BUG("a decompression library overran its stack");
-}
+    [[noreturn]] void __stack_chk_fail()
+    {
+        HV_BUG("a decompression library overran its stack");
+    }
 
-// Optional hooks of libzstd, undefined weak symbols that do not reach this far down from the high addresses: no tracing.
-unsigned long long ZSTD_trace_decompress_begin(void const*)
-{
-    return 0;
-}
+    // Optional hooks of libzstd, undefined weak symbols that do not reach this far down from the high addresses: no tracing.
+    unsigned long long ZSTD_trace_decompress_begin(void const*)
+    {
+        return 0;
+    }
 
-void ZSTD_trace_decompress_end(unsigned long long, void const*) {}
+    void ZSTD_trace_decompress_end(unsigned long long, void const*) {}
 
 } // extern "C"

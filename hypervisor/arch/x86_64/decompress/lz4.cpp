@@ -40,9 +40,9 @@ Result<void> unpack_lz4(CodecInput in, CodecOutput out)
         if (size == 0 || size > in.size())
             return fail("a block reaches beyond the end of the data");
         std::size_t const room = out.size() < kBlockBytes ? out.size() : kBlockBytes;
-        int const written = LZ4_decompress_safe(reinterpret_cast<char const*>(in.data()),
-                                                reinterpret_cast<char*>(out.data()), static_cast<int>(size),
-                                                static_cast<int>(room));
+        int const written =
+            LZ4_decompress_safe(reinterpret_cast<char const*>(in.data()), reinterpret_cast<char*>(out.data()),
+                                static_cast<int>(size), static_cast<int>(room));
         if (written < 0)
             return fail("damaged block");
         in = in.subspan(size);

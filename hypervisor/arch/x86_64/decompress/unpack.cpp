@@ -54,8 +54,8 @@ Format format_of(Bytes data)
 struct Payload
 {
     Format format;
-    Bytes data;          // without the size word
-    std::size_t size;    // unpacked
+    Bytes data;       // without the size word
+    std::size_t size; // unpacked
 };
 
 Result<Bytes> find_payload(Bytes module)
@@ -73,8 +73,8 @@ Result<Bytes> find_payload(Bytes module)
         return Errno::Inval;
     }
     auto const sectors = field<std::uint8_t>(module, 0x1f1);
-    std::uint64_t const start = (std::uint64_t{sectors == 0 ? 4u : sectors} + 1) * 512 +
-                                field<std::uint32_t>(module, 0x248);
+    std::uint64_t const start =
+        (std::uint64_t{sectors == 0 ? 4u : sectors} + 1) * 512 + field<std::uint32_t>(module, 0x248);
     std::uint64_t const length = field<std::uint32_t>(module, 0x24c);
     if (length < 8 || start > module.size() || module.size() - start < length)
     {
@@ -114,16 +114,11 @@ Result<void> run_codec(Payload const& payload, std::span<std::byte> out)
 {
     switch (payload.format)
     {
-    case Format::Xz:
-        return unpack_xz(payload.data, out);
-    case Format::Gzip:
-        return unpack_gzip(payload.data, out);
-    case Format::Lz4:
-        return unpack_lz4(payload.data, out);
-    case Format::Zstd:
-        return unpack_zstd(payload.data, out);
-    default:
-        return Errno::NoSys;
+    case Format::Xz: return unpack_xz(payload.data, out);
+    case Format::Gzip: return unpack_gzip(payload.data, out);
+    case Format::Lz4: return unpack_lz4(payload.data, out);
+    case Format::Zstd: return unpack_zstd(payload.data, out);
+    default: return Errno::NoSys;
     }
 }
 

@@ -20,18 +20,12 @@ char const* cause(lzma_ret code)
     switch (code)
     {
     case LZMA_MEM_ERROR:
-    case LZMA_MEMLIMIT_ERROR:
-        return "not enough memory";
-    case LZMA_FORMAT_ERROR:
-        return "not an XZ stream";
-    case LZMA_OPTIONS_ERROR:
-        return "unsupported filter";
-    case LZMA_DATA_ERROR:
-        return "damaged data or wrong checksum";
-    case LZMA_BUF_ERROR:
-        return "the stream is cut off or longer than its size says";
-    default:
-        return "internal error of the library";
+    case LZMA_MEMLIMIT_ERROR: return "not enough memory";
+    case LZMA_FORMAT_ERROR: return "not an XZ stream";
+    case LZMA_OPTIONS_ERROR: return "unsupported filter";
+    case LZMA_DATA_ERROR: return "damaged data or wrong checksum";
+    case LZMA_BUF_ERROR: return "the stream is cut off or longer than its size says";
+    default: return "internal error of the library";
     }
 }
 
@@ -58,8 +52,8 @@ Result<std::size_t> xz_working_bytes(CodecInput in)
     std::size_t read = 0;
     std::size_t written = 0;
     std::uint8_t nowhere = 0;
-    lzma_ret const code = lzma_stream_buffer_decode(&limit, 0, nullptr, bytes(in.data()), &read, in.size(), &nowhere,
-                                                    &written, 1);
+    lzma_ret const code =
+        lzma_stream_buffer_decode(&limit, 0, nullptr, bytes(in.data()), &read, in.size(), &nowhere, &written, 1);
     if (code == LZMA_MEMLIMIT_ERROR)
         return static_cast<std::size_t>(limit);
     log_error("Kernel image, XZ: {}", cause(code));

@@ -21,7 +21,7 @@ constexpr std::uint32_t kActiveLow = 1u << 13;
 struct IoApic
 {
     MachineAddress base;
-    volatile std::uint32_t* window; // select at 0, data at 0x10
+    std::uint32_t volatile* window; // select at 0, data at 0x10
     std::uint32_t first_gsi;
     std::uint32_t lines;
 
@@ -86,7 +86,7 @@ void start_io_apics()
     {
         IoApic& controller = controllers[controller_count++];
         controller.base = found.io_apics[i].address;
-        controller.window = static_cast<volatile std::uint32_t*>(map_device(controller.base, kPageSize));
+        controller.window = static_cast<std::uint32_t volatile*>(map_device(controller.base, kPageSize));
         controller.first_gsi = found.io_apics[i].first_gsi;
         controller.lines = ((controller.read(kVersionIndex) >> 16) & 0xff) + 1;
         for (std::uint32_t line = 0; line < controller.lines; ++line)

@@ -51,7 +51,7 @@ constexpr std::uint64_t kBaseEnable = 1ull << 11;
 constexpr std::uint64_t kBaseX2Apic = 1ull << 10;
 constexpr unsigned kSendSpinLimit = 1u << 20;
 
-volatile std::uint32_t* registers; // nullptr in x2APIC mode
+std::uint32_t volatile* registers; // nullptr in x2APIC mode
 
 std::uint32_t read(Register offset)
 {
@@ -90,7 +90,7 @@ void map_local_apic()
     // The mode that the firmware left is kept; only it can have decided for x2APIC because of large identifiers.
     std::uint64_t const base = read_msr(msr::kApicBase);
     if ((base & kBaseX2Apic) == 0)
-        registers = static_cast<volatile std::uint32_t*>(map_device(firmware().local_apic, kPageSize));
+        registers = static_cast<std::uint32_t volatile*>(map_device(firmware().local_apic, kPageSize));
 }
 
 void start_local_apic()

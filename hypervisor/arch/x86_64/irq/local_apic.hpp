@@ -9,7 +9,7 @@
 namespace hv
 {
 
-void map_local_apic(); // boot CPU, once, before any use
+void map_local_apic();   // boot CPU, once, before any use
 void start_local_apic(); // on each CPU
 
 std::uint32_t local_apic_id();

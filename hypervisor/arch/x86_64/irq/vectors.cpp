@@ -98,23 +98,15 @@ extern "C" void handle_interrupt(hv::TrapFrame& frame)
     store_relaxed(table.count, table.count + 1);
     switch (frame.vector)
     {
-    case vector::kTimer:
-        fetch_or(cpu.work, work::kTimer);
-        break;
-    case vector::kKick:
-        break;
-    case vector::kFlush:
-        serve_flush();
-        break;
+    case vector::kTimer: fetch_or(cpu.work, work::kTimer); break;
+    case vector::kKick: break;
+    case vector::kFlush: serve_flush(); break;
     case vector::kCall:
         local_apic_end_of_interrupt(); // first: the function may take long, and others may call meanwhile
         serve_call();
         return;
-    case vector::kSpurious:
-        return;
-    case vector::kError:
-        log_warning("CPU {}: local APIC error {x}", cpu.id, local_apic_error());
-        break;
+    case vector::kSpurious: return;
+    case vector::kError: log_warning("CPU {}: local APIC error {x}", cpu.id, local_apic_error()); break;
     default:
         if (frame.vector <= vector::kPicLast)
             return;

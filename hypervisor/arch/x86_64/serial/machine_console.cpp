@@ -43,6 +43,11 @@ void receive_input(void* context, TrapFrame&)
 
 } // namespace
 
+void log_write(LogLevel level, char const* text, std::size_t length)
+{
+    console().log(level, {text, length});
+}
+
 void start_machine_console()
 {
     Console& target = console();
@@ -63,8 +68,9 @@ void remap_machine_console()
 {
     VideoInfo const& video = boot_info().video;
     if (vga.active())
-        vga.start(static_cast<std::uint16_t*>(map_device(MachineAddress{video.address}, video.width * video.height * 2u)),
-                  video.width, video.height);
+        vga.start(
+            static_cast<std::uint16_t*>(map_device(MachineAddress{video.address}, video.width * video.height * 2u)),
+            video.width, video.height);
     std::uint32_t const asked = options().console_ring_bytes;
     if (asked > 16384)
     {

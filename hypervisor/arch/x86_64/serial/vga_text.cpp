@@ -44,7 +44,8 @@ void VgaText::write(std::span<char const> text)
         else if (c == '\r')
             column_ = 0;
         else
-            cells_[row_ * columns_ + column_++] = static_cast<std::uint16_t>(kGreyOnBlack | static_cast<unsigned char>(c));
+            cells_[row_ * columns_ + column_++] =
+                static_cast<std::uint16_t>(kGreyOnBlack | static_cast<unsigned char>(c));
         if (column_ == columns_)
             new_line();
     }

@@ -24,18 +24,18 @@ extern "C" char trampoline_start[], trampoline_end[], trampoline_patch[];
 // Read by the trampoline.
 extern "C"
 {
-struct StartingCpu
-{
-    std::uint32_t apic_id;
-    std::uint32_t arrived;
-    std::int32_t number_plus_one; // 0: wait; negative: stay away
-    std::uint32_t padding;
-};
-static_assert(sizeof(StartingCpu) == 16);
-static_assert(sizeof(hv::TrapFrame) + 16 <= 0xc0 && 0xc0 % 16 == 0);
-StartingCpu starting_cpus[hv::kMaxCpus];
-std::uint32_t starting_cpu_count;
-std::uint64_t final_root;
+    struct StartingCpu
+    {
+        std::uint32_t apic_id;
+        std::uint32_t arrived;
+        std::int32_t number_plus_one; // 0: wait; negative: stay away
+        std::uint32_t padding;
+    };
+    static_assert(sizeof(StartingCpu) == 16);
+    static_assert(sizeof(hv::TrapFrame) + 16 <= 0xc0 && 0xc0 % 16 == 0);
+    StartingCpu starting_cpus[hv::kMaxCpus];
+    std::uint32_t starting_cpu_count;
+    std::uint64_t final_root;
 }
 
 namespace hv
@@ -125,7 +125,8 @@ void wake(MachineAddress page)
         return;
     for_each_missing([&](std::uint32_t apic_id) { send_startup(apic_id, page); });
     if (!wait_for_arrival(kGiveUp))
-        for_each_missing([](std::uint32_t apic_id) { log_error("CPU with APIC identifier {} does not start", apic_id); });
+        for_each_missing(
+            [](std::uint32_t apic_id) { log_error("CPU with APIC identifier {} does not start", apic_id); });
 }
 
 // Numbers are dense, in the firmware's order, over the CPUs that did arrive.

@@ -5,6 +5,7 @@
 #include <arch/x86_64/cpu/setup.hpp>
 #include <arch/x86_64/irq/local_apic.hpp>
 #include <arch/x86_64/irq/vectors.hpp>
+#include <arch/x86_64/pv/switch.hpp>
 #include <arch/x86_64/smp/smp.hpp>
 #include <arch/x86_64/smp/tlb.hpp>
 #include <core/mm/tlb_clock.hpp>
@@ -30,15 +31,9 @@ void flush_here(port::Flush kind, std::uint64_t address)
 {
     switch (kind)
     {
-    case port::Flush::NonGlobal:
-        write_cr3(read_cr3());
-        break;
-    case port::Flush::All:
-        flush_everything();
-        break;
-    case port::Flush::Page:
-        invlpg(address);
-        break;
+    case port::Flush::NonGlobal: write_cr3(read_cr3()); break;
+    case port::Flush::All: flush_everything(); break;
+    case port::Flush::Page: invlpg(address); break;
     }
 }
 
@@ -64,6 +59,8 @@ void serve_flush()
     std::uint64_t const self = 1ull << this_cpu().id;
     if ((load_acquire(request.waiting_for) & self) == 0)
         return;
+    if (request.kind == port::Flush::All)
+        drop_lazy_state(); // an idle CPU gives up the vCPU it still carries: whoever asks may be about to take it
     flush_here(request.kind, request.address);
     fetch_and(request.waiting_for, ~self);
 }

@@ -48,7 +48,7 @@ std::uint64_t reported_tsc_frequency(char const*& source)
 {
     if (cpu_features().max_leaf >= 0x15)
     {
-        CpuidLeaf const leaf = cpuid(0x15);
+        CpuidRegisters const leaf = cpuid(0x15);
         if (leaf.eax != 0 && leaf.ebx != 0 && leaf.ecx != 0)
         {
             source = "CPUID leaf 0x15";

@@ -47,9 +47,12 @@ Fields read_fields()
     for (unsigned i = 0; i < kReadLimit && (read_register(kStatusA) & kUpdating) != 0; ++i)
         pause();
     std::uint8_t const century = firmware().century_register;
-    return {read_register(kSeconds), read_register(kMinutes),
-            read_register(kHours),   read_register(kDay),
-            read_register(kMonth),   read_register(kYear),
+    return {read_register(kSeconds),
+            read_register(kMinutes),
+            read_register(kHours),
+            read_register(kDay),
+            read_register(kMonth),
+            read_register(kYear),
             century != 0 ? read_register(century) : 0u};
 }
 

@@ -13,7 +13,7 @@ namespace
 constexpr std::uint64_t kPmTimerFemtoseconds = 279'365'115; // 3.579545 MHz
 constexpr std::uint64_t kPitFemtoseconds = 838'095'345;     // 1.193182 MHz
 
-volatile std::uint32_t* hpet;
+std::uint32_t volatile* hpet;
 
 std::uint64_t read_hpet()
 {
@@ -48,7 +48,7 @@ bool open_hpet(ReferenceClock& clock)
 {
     if (firmware().hpet.raw() == 0)
         return false;
-    hpet = static_cast<volatile std::uint32_t*>(map_device(firmware().hpet, 1024));
+    hpet = static_cast<std::uint32_t volatile*>(map_device(firmware().hpet, 1024));
     std::uint32_t const period = hpet[1]; // femtoseconds
     if (period == 0 || period > 100'000'000)
         return false;

@@ -9,7 +9,7 @@ namespace hv
 
 struct ReferenceClock
 {
-    char const* name = nullptr; // nullptr: there is none
+    char const* name = nullptr;     // nullptr: there is none
     std::uint64_t femtoseconds = 0; // per tick
     std::uint64_t mask = 0;         // ticks wrap above it
     std::uint64_t (*read)() = nullptr;

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// mmuext_op: pinning, roots, flushes, the LDT, and page clearing and copying.
+#include <hypercalls/handlers/mmu.hpp>
+#include <hypercalls/handlers/mmu_flush.hpp>
+
+#include <core/domain/roots.hpp>
+#include <core/mm/pte.hpp>
+
+namespace hv::handlers
+{
+namespace
+{
+
+struct ExtendedCall
+{
+    Caller& caller;
+    Domain& subject; // whose tables: the caller's domain or the foreign one
+    bool foreign;
+    Budget& budget;
+    bool flush_at_end = false;
+};
+
+Result<void> pin(ExtendedCall& call, Mfn frame, FrameType level)
+{
+    Domain& owner = call.subject;
+    Guard guard(owner.mmu_lock);
+    HV_REQUIRE(load_acquire(owner.life) < Life::Dying, Errno::Inval);
+    HV_TRY_VOID(finish_deferred(owner, call.budget));
+    FrameInfo* info = frame_info(frame);
+    HV_REQUIRE(info != nullptr && info->owner() == owner.id() && !info->pinned(), Errno::Inval);
+    auto const taken = get_table(owner, frame, level, call.budget);
+    if (!taken)
+        return taken.error() == Errno::Restart ? Errno::Restart : Errno::Inval;
+    fetch_or(info->usage, FrameInfo::kPinned);
+    return {};
+}
+
+Result<void> unpin(ExtendedCall& call, Mfn frame)
+{
+    Domain& owner = call.subject;
+    Guard guard(owner.mmu_lock);
+    HV_TRY_VOID(finish_deferred(owner, call.budget));
+    FrameInfo* info = frame_info(frame);
+    HV_REQUIRE(info != nullptr && info->owner() == owner.id() && info->pinned(), Errno::Inval);
+    fetch_and(info->usage, ~FrameInfo::kPinned);
+    auto const dropped = put_table(owner, frame, info->type(), call.budget);
+    HV_ASSERT(dropped || dropped.error() == Errno::Restart); // the rest waits in the deferred slot: the unpin is done
+    return {};
+}
+
+Result<void> set_ldt(ExtendedCall& call, std::uint64_t base, std::uint64_t entries)
+{
+    HV_REQUIRE(entries <= 8192 && (entries == 0 || ((base & (kPageSize - 1)) == 0 && is_guest_address(base))), Errno::Inval);
+    Guard guard(call.subject.mmu_lock);
+    change_ldt(call.caller.vcpu(), base, static_cast<std::uint32_t>(entries));
+    return {};
+}
+
+Result<void> clear_page(ExtendedCall& call, Mfn frame)
+{
+    HV_TRY_VOID(get_writable(frame, call.subject.id()));
+    __builtin_memset(port::frame_data(frame), 0, kPageSize);
+    put_writable(frame);
+    call.budget.spend(16);
+    return {};
+}
+
+Result<void> copy_page(ExtendedCall& call, Mfn destination, Mfn source)
+{
+    HV_REQUIRE(get_frame(source, call.subject.id()), Errno::Inval);
+    FrameRef const held(source);
+    HV_TRY_VOID(get_writable(destination, call.subject.id()));
+    __builtin_memcpy(port::frame_data(destination), port::frame_data(source), kPageSize);
+    put_writable(destination);
+    call.budget.spend(32);
+    return {};
+}
+
+void flush_page(CpuMask cpus, std::uint64_t address)
+{
+    if (is_guest_address(address))
+        port::flush_tlb(cpus, port::Flush::Page, GuestVirtual{address});
+}
+
+Result<void> flush_operation(ExtendedCall& call, abi::mmuext_op const& op)
+{
+    CpuMask const here = CpuMask::of(port::cpu_id());
+    switch (op.cmd)
+    {
+    case MMUEXT_TLB_FLUSH_LOCAL:
+        port::flush_tlb(here, port::Flush::All);
+        return {};
+    case MMUEXT_INVLPG_LOCAL:
+        flush_page(here, op.arg1.linear_addr);
+        return {};
+    case MMUEXT_TLB_FLUSH_ALL:
+        port::flush_tlb(cpus_of_domain(call.subject), port::Flush::All);
+        return {};
+    case MMUEXT_INVLPG_ALL:
+        flush_page(cpus_of_domain(call.subject), op.arg1.linear_addr);
+        return {};
+    default:
+        break;
+    }
+    std::uint64_t const bitmap = reinterpret_cast<std::uint64_t>(op.arg2.vcpumask.p);
+    CpuMask const cpus = HV_TRY(cpus_of_vcpus(call.caller, bitmap));
+    if (op.cmd == MMUEXT_TLB_FLUSH_MULTI)
+        port::flush_tlb(cpus, port::Flush::All);
+    else
+        flush_page(cpus, op.arg1.linear_addr);
+    return {};
+}
+
+// Operations on the calling vCPU itself; not for another domain.
+Result<void> own_operation(ExtendedCall& call, abi::mmuext_op const& op)
+{
+    HV_REQUIRE(!call.foreign, Errno::Perm);
+    switch (op.cmd)
+    {
+    case MMUEXT_NEW_BASEPTR:
+        return change_kernel_root(call.caller.vcpu(), call.subject.resolve(GuestFrame{op.arg1.mfn}), call.budget);
+    case MMUEXT_NEW_USER_BASEPTR:
+        call.flush_at_end = true;
+        return change_user_root(call.caller.vcpu(), op.arg1.mfn == 0 ? kInvalidMfn : call.subject.resolve(GuestFrame{op.arg1.mfn}),
+                                call.budget);
+    case MMUEXT_SET_LDT:
+        return set_ldt(call, op.arg1.linear_addr, op.arg2.nr_ents);
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        HV_REQUIRE(call.subject.control || call.subject.io_memory != nullptr, Errno::Access);
+        port::write_back_caches();
+        return {};
+    default:
+        return flush_operation(call, op);
+    }
+}
+
+Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
+{
+    Mfn const frame = call.subject.resolve(GuestFrame{op.arg1.mfn});
+    switch (op.cmd)
+    {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return pin(call, frame, static_cast<FrameType>(op.cmd - MMUEXT_PIN_L1_TABLE + 1));
+    case MMUEXT_UNPIN_TABLE:
+        return unpin(call, frame);
+    case MMUEXT_NEW_BASEPTR:
+    case MMUEXT_NEW_USER_BASEPTR:
+    case MMUEXT_TLB_FLUSH_LOCAL:
+    case MMUEXT_INVLPG_LOCAL:
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_INVLPG_MULTI:
+    case MMUEXT_TLB_FLUSH_ALL:
+    case MMUEXT_INVLPG_ALL:
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+    case MMUEXT_SET_LDT:
+        return own_operation(call, op);
+    case MMUEXT_CLEAR_PAGE:
+        return clear_page(call, frame);
+    case MMUEXT_COPY_PAGE:
+        return copy_page(call, frame, call.subject.resolve(GuestFrame{op.arg2.src_mfn}));
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return Errno::OpNotSupp;
+    default:
+        return Errno::NoSys;
+    }
+}
+
+} // namespace
+
+CallResult mmuext_op(Caller& caller)
+{
+    FrameOwner owner;
+    HV_TRY_VOID(resolve_frame_owner(caller, static_cast<std::uint32_t>(caller.args.value[3]), owner));
+    HV_REQUIRE(!owner.foreign || owner.domain, Errno::Inval);
+    BatchProgress progress(caller, sizeof(abi::mmuext_op));
+    HV_TRY_VOID(progress.begin());
+    Budget budget(kWorkBudget);
+    ExtendedCall call{caller, owner.foreign ? *owner.domain : caller.domain(), owner.foreign, budget};
+    GuestIn<abi::mmuext_op> const list(caller.args.value[0]);
+    Errno error = Errno::None;
+    for (std::uint32_t i = 0; i < progress.count() && error == Errno::None; ++i)
+    {
+        if (budget.exhausted())
+        {
+            error = Errno::Restart;
+            break;
+        }
+        auto const op = list.read(i);
+        auto const done = op ? one_operation(call, op.value()) : Result<void>(op.error());
+        error = done.error();
+        if (done)
+            progress.advance();
+        budget.spend(2);
+    }
+    if (call.flush_at_end)
+        port::flush_tlb(CpuMask::of(port::cpu_id()), port::Flush::All);
+    return progress.finish(error);
+}
+
+} // namespace hv::handlers

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// Every way into the hypervisor and the one way back to a guest.
+//
+// Invariants
+//  - Interrupts are off from entry to exit; every gate is an interrupt gate and SYSCALL masks IF.
+//  - Entries from a guest build a TrapFrame that ends at the top of this CPU's main stack. Entries from ourselves
+//    (faults with a fix-up, interrupts of the idle loop) build one wherever the stack is.
+//  - GS is never touched here: it belongs to the guest.
+//  - #DB, NMI, #MC and #DF have stacks of their own, since they can hit the first instruction of an entry.
+//
+//   top of stack -> ss rsp rflags cs rip | vector:error | rdi rsi rdx rcx rax r8 r9 r10 r11 rbx rbp r12 r13 r14 r15
+#include <entry_offsets.h>
+
+        .section .text.hot.entry, "ax", @progbits
+
+.macro SAVE_REGISTERS
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        pushq   %rcx
+        pushq   %rax
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        pushq   %rbx
+        pushq   %rbp
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+.endm
+
+.macro RESTORE_REGISTERS
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbp
+        popq    %rbx
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rax
+        popq    %rcx
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+.endm
+
+// With SMAP, EFLAGS.AC left set by a guest would let us touch its memory by accident. Three bytes of NOP, which boot
+// turns into CLAC where the CPU has SMAP (entry/smap.hpp).
+.macro CLEAR_AC
+771:    .byte   0x0f, 0x1f, 0x00
+        .pushsection .rodata.smap_clac, "a", @progbits
+        .quad   771b
+        .popsection
+.endm
+
+// Reached from the per-CPU stub: rsp = address of the frame's rsp slot (already stored), rcx = rip, r11 = rflags.
+        .globl  entry_syscall64
+        .type   entry_syscall64, @function
+entry_syscall64:
+        movq    $SELECTOR_GUEST_DATA, 8(%rsp)
+        pushq   %r11
+        pushq   $SELECTOR_GUEST_CODE64
+        pushq   %rcx
+        pushq   $0
+        movl    $VECTOR_SYSCALL, 4(%rsp)
+        SAVE_REGISTERS
+        movq    %rsp, %rdi
+        subq    $8, %rsp
+        xorl    %ebp, %ebp
+        call    handle_syscall
+        jmp     exit_to_guest
+        .size   entry_syscall64, . - entry_syscall64
+
+// SYSCALL from 32-bit code (AMD): eip in rcx.
+        .globl  entry_syscall32
+        .type   entry_syscall32, @function
+entry_syscall32:
+        movq    $SELECTOR_GUEST_DATA, 8(%rsp)
+        pushq   %r11
+        pushq   $SELECTOR_GUEST_CODE32
+        pushq   %rcx
+        pushq   $0
+        movl    $VECTOR_SYSCALL32, 4(%rsp)
+        SAVE_REGISTERS
+        movq    %rsp, %rdi
+        subq    $8, %rsp
+        xorl    %ebp, %ebp
+        call    handle_syscall32
+        jmp     exit_to_guest
+        .size   entry_syscall32, . - entry_syscall32
+
+// The frame is complete below the GPRs: [rsp] = error:vector, then rip, cs, rflags, rsp, ss.
+        .type   entry_common, @function
+entry_common:
+        SAVE_REGISTERS
+        CLEAR_AC
+        cld
+        movq    %rsp, %rdi
+        testb   $3, FRAME_CS(%rdi)
+        jz      1f
+        subq    $8, %rsp
+        xorl    %ebp, %ebp
+        call    handle_guest_trap
+        jmp     exit_to_guest
+
+        // From ourselves. The handler returns 0 when the frame may simply be resumed, else the guest frame to continue
+        // with: a fault of the return to the guest has been turned into an exception of the guest.
+1:      movq    %rsp, %rbp
+        andq    $-16, %rsp
+        call    handle_own_trap
+        testq   %rax, %rax
+        jnz     2f
+        movq    %rbp, %rsp
+        RESTORE_REGISTERS
+        addq    $8, %rsp
+        iretq
+2:      movq    %rax, %rdi
+        leaq    -8(%rax), %rsp
+        xorl    %ebp, %ebp
+        call    handle_guest_trap
+        // falls through
+        .size   entry_common, . - entry_common
+
+// The one way back. rsp = frame - 8. prepare_exit does whatever waits (scheduling, events) and returns nonzero when
+// SYSRET gives the guest exactly what the frame says.
+        .globl  exit_to_guest
+        .type   exit_to_guest, @function
+exit_to_guest:
+        leaq    8(%rsp), %rdi
+        call    prepare_exit
+        addq    $8, %rsp
+        testl   %eax, %eax
+        jz      3f
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbp
+        popq    %rbx
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rax
+        popq    %rcx
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+        movq    8(%rsp), %rcx           // rip: canonical, checked by prepare_exit
+        movq    24(%rsp), %r11          // rflags
+        movq    32(%rsp), %rsp
+        sysretq
+3:      RESTORE_REGISTERS
+        addq    $8, %rsp
+        .globl  guest_iret
+guest_iret:
+        iretq
+        .size   exit_to_guest, . - exit_to_guest
+
+// For stacks of their own. From a guest: move the frame to the main stack and go on as if it had arrived there.
+        .type   entry_own_stack, @function
+entry_own_stack:
+        SAVE_REGISTERS
+        CLEAR_AC
+        cld
+        movq    %rsp, %rdi
+        testb   $3, FRAME_CS(%rdi)
+        jz      1f
+        movq    %rsp, %rsi
+        movq    %rsp, %rdi
+        andq    $-CPU_STRIDE, %rdi
+        addq    $(CPU_STACK_TOP - FRAME_SIZE), %rdi
+        movq    %rdi, %rax
+        movl    $(FRAME_SIZE / 8), %ecx
+        rep movsq
+        leaq    -8(%rax), %rsp
+        movq    %rax, %rdi
+        xorl    %ebp, %ebp
+        call    handle_guest_trap
+        jmp     exit_to_guest
+1:      movq    %rsp, %rbp
+        andq    $-16, %rsp
+        call    handle_own_trap
+        movq    %rbp, %rsp
+        RESTORE_REGISTERS
+        addq    $8, %rsp
+        iretq
+        .size   entry_own_stack, . - entry_own_stack
+
+// 256 entries. Vectors 8, 10..14, 17, 21, 29, 30 push an error code (Intel SDM vol. 3, table 6-1; AMD APM vol. 2, 8.2).
+        .altmacro
+.macro ENTRY vector
+entry_vector_\vector:
+  .if (\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
+        movl    $\vector, 4(%rsp)
+  .else
+        pushq   $0
+        movl    $\vector, 4(%rsp)
+  .endif
+  .if (\vector == 1) || (\vector == 2) || (\vector == 8) || (\vector == 18)
+        jmp     entry_own_stack
+  .else
+        jmp     entry_common
+  .endif
+.endm
+
+        .set    vector, 0
+        .rept   256
+        ENTRY   %vector
+        .set    vector, vector + 1
+        .endr
+
+        .section .rodata.entry, "a", @progbits
+        .balign 8
+        .globl  exception_entry_table
+        .type   exception_entry_table, @object
+exception_entry_table:
+.macro ENTRY_POINTER vector
+        .quad   entry_vector_\vector
+.endm
+        .set    vector, 0
+        .rept   256
+        ENTRY_POINTER %vector
+        .set    vector, vector + 1
+        .endr
+        .size   exception_entry_table, . - exception_entry_table

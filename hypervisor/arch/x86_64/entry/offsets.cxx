@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Numbers that the assembly needs, computed by the compiler. The build turns "->NAME $value" lines into a header.
+#include <arch/x86_64/cpu/cpu_local.hpp>
+
+#define HV_OFFSET(name, value) asm volatile("\n->" #name " %0" : : "i"(value))
+
+void entry_offsets()
+{
+    using hv::CpuLocal;
+    using hv::TrapFrame;
+    HV_OFFSET(FRAME_SIZE, sizeof(TrapFrame));
+    HV_OFFSET(FRAME_VECTOR, offsetof(TrapFrame, vector));
+    HV_OFFSET(FRAME_ERROR, offsetof(TrapFrame, error_code));
+    HV_OFFSET(FRAME_RIP, offsetof(TrapFrame, rip));
+    HV_OFFSET(FRAME_CS, offsetof(TrapFrame, cs));
+    HV_OFFSET(FRAME_RFLAGS, offsetof(TrapFrame, rflags));
+    HV_OFFSET(FRAME_RSP, offsetof(TrapFrame, rsp));
+    HV_OFFSET(FRAME_SS, offsetof(TrapFrame, ss));
+    HV_OFFSET(VECTOR_SYSCALL, hv::kVectorSyscall);
+    HV_OFFSET(VECTOR_SYSCALL32, hv::kVectorSyscall32);
+    HV_OFFSET(CPU_STRIDE, hv::layout::kCpuStride);
+    HV_OFFSET(CPU_STACK_TOP, hv::layout::kCpuStackTop);
+    HV_OFFSET(SELECTOR_GUEST_CODE64, hv::layout::kSelectorGuestCode64);
+    HV_OFFSET(SELECTOR_GUEST_CODE32, hv::layout::kSelectorGuestCode32);
+    HV_OFFSET(SELECTOR_GUEST_DATA, hv::layout::kSelectorGuestData);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Everything that happens on the way back to a guest, and the idle loop.
+//
+// Invariant: between the last look at pending work and events and the return to the guest, interrupts stay off, so
+// whatever arrives later interrupts the guest at its first instruction. Each delivered event changes the frame, so the
+// checks start over until nothing is left.
+#include <arch/x86_64/cpu/cpu_local.hpp>
+#include <arch/x86_64/entry/entry.hpp>
+#include <arch/x86_64/pv/bounce.hpp>
+#include <arch/x86_64/pv/mode.hpp>
+#include <arch/x86_64/pv/switch.hpp>
+#include <core/evtchn/event_channels.hpp>
+#include <core/sched/scheduler.hpp>
+#include <core/time/timer.hpp>
+#include <core/trace/count.hpp>
+#include <port/port.hpp>
+
+namespace hv
+{
+namespace
+{
+
+constexpr std::uint64_t kFlagTrap = 1u << 8;
+
+// Halts until an interrupt; the check of `work` and the halt are one step because STI takes effect after HLT.
+void idle(CpuLocal& cpu)
+{
+    store_release(cpu.in_idle, 1u);
+    full_barrier();
+    if (load_acquire(cpu.work) == 0)
+        asm volatile("sti\n\thlt\n\tcli" : : : "memory");
+    store_release(cpu.in_idle, 0u);
+}
+
+void do_work(CpuLocal& cpu)
+{
+    std::uint32_t const bits = exchange(cpu.work, 0u);
+    if ((bits & work::kTimer) != 0)
+        timers_run(CpuId{cpu.id});
+    if (((bits | load_relaxed(cpu.work)) & work::kSchedule) != 0)
+    {
+        fetch_and(cpu.work, ~work::kSchedule);
+        switch_to(schedule(CpuId{cpu.id}));
+    }
+}
+
+void deliver_nmi(Vcpu& vcpu, TrapFrame& frame)
+{
+    vcpu.pv.nmi_pending = false;
+    if (vcpu.pv.nmi_callback.address == 0)
+        return;
+    vcpu.pv.nmi_masked = true;
+    bounce_to_kernel(vcpu, frame, {vcpu.pv.nmi_callback.address, true, false, 0});
+}
+
+bool sysret_is_exact(TrapFrame const& frame)
+{
+    return frame.vector == kVectorSyscall &&
+           frame.cs == layout::kSelectorGuestCode64 && frame.ss == layout::kSelectorGuestData && is_canonical(frame.rip) &&
+           (frame.rflags & kFlagTrap) == 0;
+}
+
+} // namespace
+
+[[noreturn]] void cpu_idle_loop()
+{
+    CpuLocal& cpu = this_cpu();
+    sched_cpu_online(CpuId{cpu.id});
+    fetch_or(cpu.work, work::kSchedule);
+    asm volatile("mov %0, %%rsp\n\t"
+                 "xor %%ebp, %%ebp\n\t"
+                 "jmp exit_to_guest"
+                 :
+                 : "r"(reinterpret_cast<std::uint64_t>(&guest_frame(cpu)) - 8)
+                 : "memory");
+    __builtin_unreachable();
+}
+
+} // namespace hv
+
+std::uint32_t prepare_exit(hv::TrapFrame& frame)
+{
+    using namespace hv;
+    CpuLocal& cpu = this_cpu();
+    for (;;)
+    {
+        if (load_acquire(cpu.work) != 0) [[unlikely]]
+        {
+            do_work(cpu);
+            continue;
+        }
+        Vcpu* const vcpu = cpu.current;
+        if (vcpu == nullptr)
+        {
+            idle(cpu);
+            continue;
+        }
+        if (vcpu->pv.nmi_pending && !vcpu->pv.nmi_masked) [[unlikely]]
+        {
+            deliver_nmi(*vcpu, frame);
+            continue;
+        }
+        if (event_pending(*vcpu))
+        {
+            count(*vcpu, Counter::Upcall);
+            bounce_to_kernel(*vcpu, frame, {vcpu->pv.event_callback.address, true, false, 0});
+            continue;
+        }
+        return sysret_is_exact(frame) ? 1 : 0;
+    }
+}

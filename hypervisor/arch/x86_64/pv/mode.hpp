@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Guest kernel and guest user mode: same ring, two address spaces, two GS bases.
+#pragma once
+
+#include <core/domain/domain.hpp>
+
+namespace hv
+{
+
+// Loads `root` into CR3 unless it is loaded already; user pages that are global stay in the TLB.
+void load_root(Mfn root);
+
+// The current vCPU changes mode: root and active GS base follow. Nothing happens when it is in that mode.
+void enter_kernel_mode(Vcpu& vcpu);
+void enter_user_mode(Vcpu& vcpu); // it has a user root
+
+} // namespace hv

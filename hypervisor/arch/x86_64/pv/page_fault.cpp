@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// Page faults.
+#include <arch/x86_64/pv/page_fault.hpp>
+
+#include <arch/x86_64/entry/fixup.hpp>
+#include <arch/x86_64/pv/bounce.hpp>
+#include <arch/x86_64/pv/emulation.hpp>
+#include <core/domain/roots.hpp>
+#include <core/emulate/page_table_write.hpp>
+#include <core/mm/device_memory.hpp>
+#include <core/mm/page_table.hpp>
+#include <core/mm/pte.hpp>
+#include <core/trace/count.hpp>
+
+namespace hv
+{
+namespace
+{
+
+constexpr std::uint32_t kErrorPresent = 1u << 0;
+constexpr std::uint32_t kErrorWrite = 1u << 1;
+constexpr std::uint32_t kErrorFetch = 1u << 4;
+constexpr std::uint8_t kDebug = 1;
+
+// The LDT half of the window of `vcpu`: page number or -1.
+int ldt_window_page(Vcpu const& vcpu, std::uint64_t address)
+{
+    std::uint64_t const start = layout::window(vcpu.window_slot) + layout::kWindowLdt;
+    if (address < start || address >= start + 16 * kPageSize)
+        return -1;
+    return static_cast<int>((address - start) >> kPageShift);
+}
+
+// The page fault that the guest would have had if its LDT were where it thinks it is.
+void ldt_fault_to_guest(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
+{
+    std::uint64_t const offset = address - (layout::window(vcpu.window_slot) + layout::kWindowLdt);
+    deliver_page_fault(vcpu, frame, vcpu.pv.ldt_base + offset, frame.error_code & ~kErrorPresent);
+}
+
+enum class StoreOutcome : std::uint8_t
+{
+    NotOurs, // not a store that we carry out: the guest gets its fault
+    Done,
+    DoneWithTrap,
+};
+
+// A store by the guest kernel to an L1 table that it may only read: carried out as an update of the entry.
+// The table is looked up and changed under mmu_lock; a racing change makes the plan start over.
+StoreOutcome emulate_table_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
+{
+    Domain& domain = vcpu.domain();
+    GuestEmulation emulation(vcpu, frame);
+    emulate::PageTableWrite write;
+    if (!write.decode(emulation.context(), address))
+        return StoreOutcome::NotOurs;
+    Guard guard(domain.mmu_lock);
+    auto const slot = find_leaf(vcpu.pv.kernel_root, write.entry_address());
+    if (!slot || (slot.value().entry & pte::kPresent) == 0 || (slot.value().entry & pte::kWritable) != 0)
+        return StoreOutcome::NotOurs;
+    Mfn const table = pte::frame(slot.value().entry);
+    FrameInfo const* info = frame_info(table);
+    if (info == nullptr || info->owner() != domain.id() || info->type() != FrameType::L1 || !info->validated() ||
+        info->type_count() == 0)
+        return StoreOutcome::NotOurs;
+    Budget budget = Budget::unlimited(); // what an earlier call left behind: bounded by its own budget's remainder
+    if (!finish_deferred(domain, budget))
+        return StoreOutcome::NotOurs;
+    unsigned const index = static_cast<unsigned>(write.entry_address() & (kPageSize - 1)) / 8;
+    MappingRights const rights{domain, domain.id()};
+    for (;;)
+    {
+        std::uint64_t const current = load_relaxed(table_entries(table)[index]);
+        auto const plan = write.plan(emulation.context(), current);
+        if (plan.stores)
+        {
+            auto const updated = update_leaf_if(rights, table, index, current, plan.entry);
+            if (!updated && updated.error() == Errno::Again)
+                continue;
+            if (!updated)
+                return StoreOutcome::NotOurs;
+        }
+        count(vcpu, Counter::Page_table_write_emulated);
+        return write.commit(emulation.context(), plan) ? StoreOutcome::DoneWithTrap : StoreOutcome::Done;
+    }
+}
+
+// A store of the control domain to device memory that is read-only for it (MSI-X tables): skipped.
+StoreOutcome drop_device_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
+{
+    {
+        Guard guard(vcpu.domain().mmu_lock);
+        auto const slot = find_leaf(vcpu.pv.kernel_root, address);
+        if (!slot || (slot.value().entry & pte::kPresent) == 0 || !device_frame_read_only(pte::frame(slot.value().entry)))
+            return StoreOutcome::NotOurs;
+    }
+    GuestEmulation emulation(vcpu, frame);
+    emulate::PageTableWrite write;
+    if (!write.decode(emulation.context(), address))
+        return StoreOutcome::NotOurs;
+    auto const plan = write.plan(emulation.context(), 0);
+    return write.commit(emulation.context(), plan) ? StoreOutcome::DoneWithTrap : StoreOutcome::Done;
+}
+
+bool may_be_table_store(Vcpu const& vcpu, std::uint32_t error)
+{
+    return vcpu.pv.in_kernel && (error & (kErrorPresent | kErrorWrite | kErrorFetch)) == (kErrorPresent | kErrorWrite);
+}
+
+} // namespace
+
+void guest_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
+{
+    if (int const page = ldt_window_page(vcpu, address); page >= 0)
+    {
+        if (!map_ldt_page(vcpu, static_cast<unsigned>(page)))
+            ldt_fault_to_guest(vcpu, frame, address);
+        return;
+    }
+    if (may_be_table_store(vcpu, frame.error_code) && is_guest_address(address))
+    {
+        StoreOutcome outcome = StoreOutcome::NotOurs;
+        if ((vcpu.domain().vm_assist & (1u << VMASST_TYPE_writable_pagetables)) != 0)
+            outcome = emulate_table_store(vcpu, frame, address);
+        if (outcome == StoreOutcome::NotOurs && vcpu.domain().control)
+            outcome = drop_device_store(vcpu, frame, address);
+        if (outcome == StoreOutcome::DoneWithTrap)
+            deliver_exception(vcpu, frame, kDebug, 0);
+        if (outcome != StoreOutcome::NotOurs)
+            return;
+    }
+    deliver_page_fault(vcpu, frame, address, frame.error_code);
+}
+
+namespace
+{
+
+// The tables under `root` allow the access that faulted: the translation in the TLB was older and stricter.
+bool access_allowed_now(Mfn root, std::uint64_t address, std::uint32_t error)
+{
+    Mfn table = root;
+    for (unsigned level = 4; level >= 1; --level)
+    {
+        std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, level)]);
+        if ((entry & pte::kPresent) == 0 || (entry & pte::kUser) == 0)
+            return false;
+        if ((error & kErrorWrite) != 0 && (entry & pte::kWritable) == 0)
+            return false;
+        if (level == 1 || ((entry & pte::kSuperpage) != 0))
+            return true;
+        table = pte::frame(entry);
+    }
+    return false;
+}
+
+} // namespace
+
+bool own_page_fault_resolved(TrapFrame const& frame, std::uint64_t address)
+{
+    CpuLocal& cpu = this_cpu();
+    Vcpu* const vcpu = cpu.current;
+    if (vcpu == nullptr)
+        return false;
+    if (int const page = ldt_window_page(*vcpu, address); page >= 0)
+        return map_ldt_page(*vcpu, static_cast<unsigned>(page));
+    if (find_fixup(frame.rip) == 0 || !is_guest_address(address))
+        return false;
+    return access_allowed_now(to_mfn(MachineAddress{cpu.loaded_root}), address, frame.error_code);
+}
+
+} // namespace hv

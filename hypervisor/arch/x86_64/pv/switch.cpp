@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// The context switch.
+#include <arch/x86_64/pv/switch.hpp>
+
+#include <arch/x86_64/cpu/cpu_local.hpp>
+#include <arch/x86_64/cpu/descriptors.hpp>
+#include <arch/x86_64/cpu/instructions.hpp>
+#include <arch/x86_64/cpu/setup.hpp>
+#include <arch/x86_64/pv/bounce.hpp>
+#include <arch/x86_64/pv/fpu.hpp>
+#include <arch/x86_64/pv/mode.hpp>
+#include <arch/x86_64/pv/segments.hpp>
+#include <arch/x86_64/pv/window.hpp>
+#include <arch/x86_64/smp/tlb.hpp>
+#include <core/policy/control_registers.hpp>
+#include <core/policy/debug_registers.hpp>
+#include <core/sched/scheduler.hpp>
+#include <core/time/clock.hpp>
+#include <port/port.hpp>
+
+namespace hv
+{
+namespace
+{
+
+void save_context(Vcpu& vcpu, TrapFrame const& frame)
+{
+    __builtin_memcpy(&vcpu.pv.regs, &frame, sizeof(frame));
+    save_segments(vcpu.pv);
+    save_fpu(vcpu.pv);
+}
+
+void load_hardware_state(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
+{
+    // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on.
+    std::uint32_t const old_cpu = load_acquire(vcpu.loaded_cpu);
+    if (old_cpu != kNotLoaded && old_cpu != cpu.id)
+        port::flush_tlb(CpuMask::of(CpuId{old_cpu}), port::Flush::All);
+    if (cpu.loaded != nullptr)
+        store_release(cpu.loaded->loaded_cpu, kNotLoaded);
+    cpu.loaded = &vcpu;
+    exchange(vcpu.loaded_cpu, cpu.id); // announced before the flush below: see mmu_flush.cpp
+    std::uint64_t const wanted_cr4 = policy::hardware_cr4(read_cr4(), vcpu.pv.cr4);
+    if (wanted_cr4 != read_cr4())
+        write_cr4(wanted_cr4);
+    load_root(vcpu.pv.in_kernel ? vcpu.pv.kernel_root : vcpu.pv.user_root);
+    flush_everything();
+    load_window_gdt(vcpu);
+    load_window_ldt(vcpu);
+    load_fpu(vcpu.pv);
+    load_debug_registers(vcpu);
+    if (!load_segments(vcpu.pv))
+        deliver_failsafe(vcpu, frame);
+}
+
+} // namespace
+
+void load_debug_registers(Vcpu const& vcpu)
+{
+    std::uint64_t const dr7 = policy::hardware_dr7(vcpu.pv);
+    if (dr7 != policy::kDr7Reset)
+    {
+        asm volatile("mov %0, %%dr0" : : "r"(vcpu.pv.debug_address[0]));
+        asm volatile("mov %0, %%dr1" : : "r"(vcpu.pv.debug_address[1]));
+        asm volatile("mov %0, %%dr2" : : "r"(vcpu.pv.debug_address[2]));
+        asm volatile("mov %0, %%dr3" : : "r"(vcpu.pv.debug_address[3]));
+    }
+    asm volatile("mov %0, %%dr7" : : "r"(dr7));
+}
+
+void port::debug_registers_changed(Vcpu& vcpu)
+{
+    if (port::current() == &vcpu)
+        load_debug_registers(vcpu);
+}
+
+void switch_to(Vcpu* next)
+{
+    CpuLocal& cpu = this_cpu();
+    TrapFrame& frame = guest_frame(cpu);
+    Vcpu* const previous = cpu.current;
+    if (previous == next)
+        return;
+    if (previous != nullptr)
+    {
+        vcpu_time_on_schedule_out(*previous);
+        save_context(*previous, frame);
+        cpu.current = nullptr;
+        sched_context_saved(*previous);
+    }
+    if (next == nullptr)
+        return;
+    cpu.current = next;
+    __builtin_memcpy(&frame, &next->pv.regs, sizeof(frame));
+    if (cpu.loaded != next || load_acquire(next->loaded_cpu) != cpu.id)
+        load_hardware_state(cpu, *next, frame);
+    vcpu_time_on_schedule_in(*next);
+}
+
+void drop_lazy_state()
+{
+    CpuLocal& cpu = this_cpu();
+    if (cpu.current != nullptr || cpu.loaded == nullptr)
+        return;
+    cpu.loaded_root = cpu.idle_root;
+    write_cr3(cpu.idle_root);
+    asm volatile("lldt %0" : : "r"(std::uint16_t{0}) : "memory");
+    load_boot_gdt();
+    store_release(cpu.loaded->loaded_cpu, kNotLoaded);
+    cpu.loaded = nullptr;
+}
+
+void port::unload_domain(Domain& domain)
+{
+    for (std::uint32_t id = 0; id < domain.vcpu_count; ++id)
+        if (std::uint32_t const cpu = load_acquire(domain.vcpus[id]->loaded_cpu); cpu != kNotLoaded)
+            port::flush_tlb(CpuMask::of(CpuId{cpu}), port::Flush::All);
+}
+
+} // namespace hv

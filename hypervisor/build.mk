@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+# Builds build/tessera, the bootable hypervisor: freestanding objects, one link to find the symbols, one to embed them.
+
+B := build/hypervisor
+CXX ?= g++
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+PYTHON ?= python3
+
+.DEFAULT_GOAL := all
+include hypervisor/configs/config.mk
+
+ARCH := hypervisor/arch/x86_64
+sources := $(wildcard hypervisor/lib/*.cpp hypervisor/core/*.cpp hypervisor/core/*/*.cpp $(ARCH)/*/*.cpp \
+                      hypercalls/dispatch/*.cpp hypercalls/handlers/*.cpp hypercalls/abi/*.cpp)
+asm_sources := $(wildcard $(ARCH)/*/*.S)
+objects := $(sources:%.cpp=$(B)/%.o) $(asm_sources:%.S=$(B)/%.S.o)
+
+common := -Ihypervisor -I. -I$(B) -Ibuild/generated -DHV_FREESTANDING=1 -ffreestanding -mno-red-zone -g -MMD -MP
+CXXFLAGS := -std=gnu++20 $(common) -O2 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
+            -fno-stack-protector -fno-omit-frame-pointer -fcf-protection=none -mgeneral-regs-only -fpie -fvisibility=hidden \
+            -mcmodel=small -Wall -Wextra -Werror $(EXTRA_CXXFLAGS)
+ifneq ($(findstring clang,$(CXX)),)
+CXXFLAGS += -Wthread-safety
+endif
+ASFLAGS := $(common) -D__ASSEMBLY__
+LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=0x1000 -Wl,--build-id=sha1 -Wl,--no-warn-rwx-segments -Wl,--no-relax
+
+# Static libraries of the distribution that unpack kernels (see arch/x86_64/decompress).
+archives := $(foreach lib,lzma z lz4 zstd,$(shell $(CXX) -print-file-name=lib$(lib).a))
+
+.PHONY: all clean
+all: build/tessera
+
+$(B)/entry_offsets.s: $(ARCH)/entry/offsets.cxx hypervisor/build.mk
+	@mkdir -p $(@D)
+	@$(CXX) $(CXXFLAGS) -MF $(B)/entry_offsets.d -MT $@ -x c++ -S -o $@ $<
+
+$(B)/entry_offsets.h: $(B)/entry_offsets.s
+	@sed -n 's/^.*->\([A-Za-z0-9_]*\) [$$]*\(-*[0-9]*\).*$$/#define \1 \2/p' $< > $@
+
+$(B)/%.o: %.cpp hypervisor/build.mk | $(config_header)
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	@$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+$(B)/%.S.o: %.S hypervisor/build.mk $(B)/entry_offsets.h | $(config_header)
+	@mkdir -p $(@D)
+	@echo "  AS  $<"
+	@$(CXX) $(ASFLAGS) -c -o $@ $<
+
+linker_script := $(ARCH)/boot/tessera.lds
+symbols := $(ARCH)/panic/gensymbols.py
+
+$(B)/symbols_empty.S: $(symbols)
+	@mkdir -p $(@D)
+	@$(PYTHON) $(symbols) --empty > $@.tmp && mv $@.tmp $@
+
+$(B)/tessera.first: $(objects) $(linker_script) $(B)/symbols_empty.S
+	@$(CXX) $(ASFLAGS) -MF $(B)/symbols_empty.d -c -o $(B)/symbols_empty.o $(B)/symbols_empty.S
+	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(objects) $(B)/symbols_empty.o $(archives)
+
+build/tessera: $(B)/tessera.first $(symbols)
+	@$(PYTHON) $(symbols) $(B)/tessera.first > $(B)/symbols.S
+	@$(CXX) $(ASFLAGS) -MF $(B)/symbols.d -c -o $(B)/symbols.o $(B)/symbols.S
+	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -Wl,-Map,$(B)/tessera.map -o $(B)/tessera.elf $(objects) $(B)/symbols.o $(archives)
+	@cp $(B)/tessera.elf $(B)/tessera.tmp && strip --strip-debug $(B)/tessera.tmp && mv $(B)/tessera.tmp $@
+	@echo "  LD  $@"
+
+clean:
+	rm -rf $(B) build/tessera
+
+-include $(objects:.o=.d) $(B)/entry_offsets.d

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The iret hypercall as the multicall sees it.
+#pragma once
+
+namespace hv
+{
+class Vcpu;
+namespace port
+{
+// Replaces the current vCPU's frame as the iret hypercall does and sets PvState::frame_replaced.
+void guest_iret(Vcpu& vcpu);
+} // namespace port
+} // namespace hv

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// The buddy allocator.
+#include <core/mm/buddy.hpp>
+
+#include <core/mm/frame_table.hpp>
+#include <core/mm/tlb_clock.hpp>
+
+#include <bit>
+
+namespace hv
+{
+
+Buddy g_buddy;
+
+namespace
+{
+
+unsigned zone_of(Mfn frame)
+{
+    return static_cast<unsigned>(std::bit_width(frame.raw())) - 1;
+}
+
+constexpr std::uint64_t free_ownership(std::uint64_t flags)
+{
+    return (static_cast<std::uint64_t>(kDomainInvalid.raw()) << FrameInfo::kOwnerShift) | flags;
+}
+
+std::uint16_t newer(std::uint16_t a, std::uint16_t b)
+{
+    return static_cast<std::int16_t>(a - b) >= 0 ? a : b;
+}
+
+} // namespace
+
+bool Buddy::is_free_head(Mfn first, unsigned order) const
+{
+    FrameInfo const* info = frame_info(first);
+    return info != nullptr && info->ownership == free_ownership(kFlagFreeHead) && (info->usage & kOrderMask) == order;
+}
+
+void Buddy::link(Mfn first, unsigned order)
+{
+    FrameInfo& info = *frame_info(first);
+    std::uint32_t& head = heads_[zone_of(first)][order];
+    info.ownership = free_ownership(kFlagFreeHead);
+    info.usage = (info.usage & kStampMask) | order;
+    info.next = head;
+    info.previous = 0;
+    if (head != 0)
+        frame_info(Mfn{head})->previous = static_cast<std::uint32_t>(first.raw());
+    head = static_cast<std::uint32_t>(first.raw());
+    orders_available_[zone_of(first)] |= 1u << order;
+}
+
+void Buddy::unlink(Mfn first, unsigned order)
+{
+    FrameInfo& info = *frame_info(first);
+    std::uint32_t& head = heads_[zone_of(first)][order];
+    if (info.previous != 0)
+        frame_info(Mfn{info.previous})->next = info.next;
+    else
+        head = info.next;
+    if (info.next != 0)
+        frame_info(Mfn{info.next})->previous = info.previous;
+    if (head == 0)
+        orders_available_[zone_of(first)] &= ~(1u << order);
+    info.ownership = free_ownership(0);
+    info.next = info.previous = 0;
+}
+
+Mfn Buddy::take(unsigned order, unsigned address_bits)
+{
+    if (order >= kOrders || address_bits <= kPageShift)
+        return kInvalidMfn;
+    unsigned const zones = address_bits - static_cast<unsigned>(kPageShift);
+    for (unsigned zone = zones < kZones ? zones : kZones; zone-- > 0;)
+    {
+        std::uint32_t const usable = orders_available_[zone] & ~((1u << order) - 1);
+        if (usable == 0)
+            continue;
+        unsigned found = static_cast<unsigned>(std::countr_zero(usable));
+        Mfn const block{heads_[zone][found]};
+        unlink(block, found);
+        while (found > order)
+        {
+            --found;
+            Mfn const upper = block + (1ull << found);
+            FrameInfo& info = *frame_info(upper);
+            info.usage = frame_info(block)->usage & kStampMask;
+            link(upper, found);
+        }
+        store_relaxed(free_, free_ - (1ull << order));
+        return block;
+    }
+    return kInvalidMfn;
+}
+
+void Buddy::give(Mfn first, unsigned order)
+{
+    store_relaxed(free_, free_ + (1ull << order));
+    std::uint16_t stamp = tlb_stamp_of(frame_info(first)->usage);
+    while (order + 1 < kOrders)
+    {
+        Mfn const buddy{first.raw() ^ (1ull << order)};
+        if (zone_of(first) <= order || !is_free_head(buddy, order))
+            break;
+        stamp = newer(stamp, tlb_stamp_of(frame_info(buddy)->usage));
+        unlink(buddy, order);
+        first = buddy < first ? buddy : first;
+        ++order;
+    }
+    frame_info(first)->usage = static_cast<std::uint64_t>(stamp) << kStampShift;
+    link(first, order);
+}
+
+} // namespace hv
