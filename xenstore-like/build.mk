@@ -28,3 +28,27 @@ $(BUILD)/release/%.o: $(SOURCE)/%.cpp
 	$(CXX) $(RELEASE_FLAGS) -c -o $@ $<
 
 -include $(RELEASE_OBJECTS:.o=.d)
+
+# Tests: address and undefined-behaviour sanitizers, GoogleTest.
+TEST_SOURCES := $(wildcard tests/unit/store/*.cpp) $(wildcard tests/model/store/*.cpp)
+TEST_FLAGS := $(FLAGS) -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+TEST_OBJECTS := $(patsubst $(SOURCE)/%.cpp,$(BUILD)/test/%.o,$(CORE_SOURCES)) \
+	$(patsubst %.cpp,$(BUILD)/test/%.o,$(TEST_SOURCES))
+
+.PHONY: test
+test: build/tests/store/store_tests
+	ASAN_OPTIONS=detect_leaks=1 build/tests/store/store_tests --gtest_brief=1
+
+build/tests/store/store_tests: $(TEST_OBJECTS)
+	@mkdir -p $(@D)
+	$(CXX) -fsanitize=address,undefined -o $@ $^ -lgtest -lgtest_main -lpthread
+
+$(BUILD)/test/%.o: $(SOURCE)/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(TEST_FLAGS) -c -o $@ $<
+
+$(BUILD)/test/tests/%.o: tests/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(TEST_FLAGS) -Itests/unit/store -c -o $@ $<
+
+-include $(TEST_OBJECTS:.o=.d)

@@ -47,6 +47,17 @@ public:
         return {domain, 0, 0};
     }
 
+    // True if nodes were created or removed, or changed their owner.
+    [[nodiscard]] bool moves_nodes() const
+    {
+        for (auto const& entry : entries_) {
+            if (entry.nodes != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     [[nodiscard]] std::vector<Entry> const& entries() const { return entries_; }
     void clear() { entries_.clear(); }
 

@@ -155,7 +155,7 @@ private:
     void drop_transaction(Client& client, std::uint32_t id);
     void drop_all_transactions(Client& client);
     void apply_to_current(ChangeView const& change);
-    void note_owned_outside(ChangeView const& change);
+    void note_owned_outside(Tree const& before, ChangeView const& change);
 
     // store_domains.cpp
     int do_introduce(Call& call);

@@ -58,28 +58,48 @@ void Store::drop_all_transactions(Client& client)
     client.transactions.clear();
 }
 
-// Keeps the list of nodes that a guest owns outside its own directory; dying, it loses them too.
-void Store::note_owned_outside(ChangeView const& change)
+// Keeps the list of nodes that guests own outside their own directories; dying, they lose them too. Called after
+// the change was made, with the tree as it was before.
+void Store::note_owned_outside(Tree const& before, ChangeView const& change)
 {
-    std::uint16_t owner = change.creator;
-    if (change.kind == ChangeKind::SetPermissions) {
-        owner = change.permissions->front().domain;
-    } else if (change.kind == ChangeKind::Remove) {
+    auto const& pool = nodes_.permissions();
+    if (change.kind == ChangeKind::Remove) {
+        Node const* const gone = owned_outside_.empty() ? nullptr : before.find(change.path);
+        if (gone != nullptr) {
+            std::string below(change.path);
+            for_each_below(*gone, below, [&](std::string const& path, Node const& node) {
+                auto const owned = owned_outside_.find(pool.owner(node.permissions));
+                if (owned != owned_outside_.end()) {
+                    owned->second.erase(path);
+                }
+            });
+        }
         return;
     }
-    if (owner != 0 && !is_same_or_below(domain_path(owner), change.path)) {
-        owned_outside_[owner].emplace(change.path);
+    for (std::string_view path = change.path; path.size() > 1; path = parent_path(path)) {
+        Node const* const node = tree_.find(path);
+        std::uint16_t const owner = node == nullptr ? 0 : pool.owner(node->permissions);
+        if (owner == 0 || is_same_or_below(domain_path(owner), path)) {
+            return;
+        }
+        owned_outside_[owner].emplace(path);
     }
 }
 
 void Store::apply_to_current(ChangeView const& change)
 {
     scratch_delta_.clear();
-    apply_change(tree_, change, scratch_delta_);
-    accounts_.apply(scratch_delta_);
-    if (change.creator != 0 || change.kind == ChangeKind::SetPermissions) {
-        note_owned_outside(change);
+    if (change.kind == ChangeKind::Remove && !owned_outside_.empty()) {
+        Tree const before = tree_;
+        apply_change(tree_, change, scratch_delta_);
+        note_owned_outside(before, change);
+    } else {
+        apply_change(tree_, change, scratch_delta_);
+        if (scratch_delta_.moves_nodes()) {
+            note_owned_outside(tree_, change);
+        }
     }
+    accounts_.apply(scratch_delta_);
 }
 
 int Store::commit_single(ChangeView const& change)
@@ -145,7 +165,7 @@ int Store::commit(Transaction& transaction)
         tree_ = transaction.view();
         accounts_.apply(transaction.delta());
         for (Change const& change : transaction.changes()) {
-            note_owned_outside(change.view());
+            note_owned_outside(before, change.view());
         }
     } else {
         for (Change const& change : transaction.changes()) {
