@@ -5,6 +5,7 @@
 #include <hypercalls/dispatch/caller.hpp>
 #include <hypercalls/dispatch/hypercall.hpp>
 #include <hypercalls/handlers/debugreg.hpp>
+#include <hypercalls/handlers/domctl.hpp>
 #include <hypercalls/handlers/event_channel.hpp>
 #include <hypercalls/handlers/grant_table.hpp>
 #include <hypercalls/handlers/groups.hpp>
@@ -13,6 +14,7 @@
 #include <hypercalls/handlers/physdev.hpp>
 #include <hypercalls/handlers/pv.hpp>
 #include <hypercalls/handlers/sched.hpp>
+#include <hypercalls/handlers/sysctl.hpp>
 #include <hypercalls/handlers/timer.hpp>
 #include <hypercalls/handlers/vcpu.hpp>
 #include <hypercalls/handlers/version.hpp>

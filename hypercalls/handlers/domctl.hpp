@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// domctl.
+#pragma once
+
+#include <hypercalls/dispatch/caller.hpp>
+
+namespace hv::handlers
+{
+
+CallResult domctl_call(Caller& caller);
+
+namespace domctl
+{
+
+// What an operation works on; `op.domain` names it. Srch.
+Result<void> find_target(abi::xen_domctl const& op, DomainRef& target);
+// The vCPU `id` of the target: Srch when it does not exist.
+Result<Vcpu*> find_vcpu(Domain& domain, std::uint32_t id);
+// Fills the listing entry; sysctl uses it too.
+void describe_domain(Domain& domain, abi::xen_domctl_getdomaininfo& info);
+
+#define HV_SUBOP(group, number, name, function, direction, privilege, preempt, errors, doc) \
+    CallResult function(Caller& caller, abi::xen_domctl& op);
+#include <hypercalls/table/domctl.def>
+#undef HV_SUBOP
+
+} // namespace domctl
+} // namespace hv::handlers
