@@ -19,11 +19,14 @@ test tree:
 layout:
 	@$(PYTHON) tests/lint/compiler_checks.py format
 
-# The analyser reads generated headers too.
+# Analyser and second compiler read generated headers too.
 analysis:
 	@$(MAKE) --no-print-directory -f hypervisor/configs/config.mk config
 	@$(MAKE) --no-print-directory -f hypervisor/build.mk build/hypervisor/entry_offsets.h
-	@$(PYTHON) tests/lint/compiler_checks.py tidy
+	@status=0; \
+	$(PYTHON) tests/lint/compiler_checks.py clang || status=1; \
+	$(PYTHON) tests/lint/compiler_checks.py tidy || status=1; \
+	exit $$status
 
 format:
 	@$(PYTHON) tests/lint/compiler_checks.py rewrite
