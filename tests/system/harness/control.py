@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import ROOT
-from .qemu import Machine, MachineError, MachineOptions
+from .qemu import Machine, MachineError, MachineOptions, patience
 
 from tesseraimage.components import control_image, guest_image  # noqa: E402
 from tesseraimage.overlay import Overlay  # noqa: E402
 
+# What the console says when waiting on is pointless.
+FATAL = r"^\(tessera\).*(?:panic|BUG).*|^\(tessera\).*domain 0 crashed.*|^\(XEN\) Panic on CPU.*|Kernel panic - not syncing.*|^\(XEN\) Hardware Dom0.*crashed.*"
 OUR_PROGRAMS = ("vmctl", "tessera-store")
 
 
@@ -96,7 +98,7 @@ def build_initrd(options: ControlOptions, target: Path) -> None:
         if path.is_file():
             overlay.add_program(path)
     if options.script is not None:
-        overlay.add_file("root/script", ". /usr/lib/tessera/control.sh\n" + options.script, 0o755)
+        overlay.add_file("root/script", f". /usr/lib/tessera/control.sh\nPATIENCE={patience():.0f}\n{options.script}", 0o755)
     for name in options.guests:
         add_guest_files(overlay, name)
     for name, source in options.files.items():
@@ -115,6 +117,7 @@ class ControlDomain:
         initrd = Path(self._scratch.name, "initrd")
         build_initrd(options, initrd)
         machine = options.machine
+        machine.fatal = FATAL
         machine.kernel = hypervisor_path(options.hypervisor)
         machine.kernel_arguments = (f"dom0_mem={options.dom0_memory_mib}M,max:{options.dom0_memory_mib}M console=com1 "
                                     f"com1=115200,8n1 noreboot loglvl=warning {options.hypervisor_arguments}").strip()

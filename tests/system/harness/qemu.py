@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import threading
@@ -11,6 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 QEMU = "qemu-system-x86_64"
+
+
+def patience() -> float:
+    """Factor for all time limits, from TESSERA_PATIENCE: a machine that is busy with other things needs more than 1."""
+    return max(1.0, float(os.environ.get("TESSERA_PATIENCE") or 1))
 
 
 class MachineError(Exception):
@@ -30,6 +36,7 @@ class MachineOptions:
     memory_mib: int = 1024
     extra: list[str] = field(default_factory=list)
     time_limit: float = 180.0
+    fatal: str | None = None
 
 
 def command_line(options: MachineOptions) -> list[str]:
@@ -52,7 +59,8 @@ class Machine:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         self.started = time.monotonic()
-        self._deadline = self.started + options.time_limit
+        self._deadline = self.started + options.time_limit * patience()
+        self._fatal = re.compile(options.fatal, re.MULTILINE) if options.fatal else None
         self.echo = echo
         self._text = ""
         self._ended = False
@@ -89,7 +97,7 @@ class Machine:
 
     def wait_for(self, pattern: str, limit: float | None = None, start: int = 0) -> re.Match[str]:
         """Waits until the console matches `pattern` (multi-line); raises when time is over or the machine ends."""
-        deadline = min(self._deadline, time.monotonic() + limit) if limit else self._deadline
+        deadline = min(self._deadline, time.monotonic() + limit * patience()) if limit else self._deadline
         expression = re.compile(pattern, re.MULTILINE)
         with self._changed:
             while True:
@@ -98,6 +106,10 @@ class Machine:
                     return match
                 if self._ended:
                     raise MachineError(self._explain(f"the machine ended before '{pattern}'"))
+                death = self._fatal.search(self._text) if self._fatal else None
+                if death:
+                    self._changed.wait(2)  # the rest of its last words
+                    raise MachineError(self._explain(f"'{death[0]}' before '{pattern}'"))
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     raise MachineError(self._explain(f"no '{pattern}' within {time.monotonic() - self.started:.0f} s of the start"))
@@ -105,7 +117,7 @@ class Machine:
 
     def wait_for_end(self, limit: float | None = None) -> bool:
         """Waits until QEMU ends by itself (power-off or reset); False when time is over."""
-        deadline = min(self._deadline, time.monotonic() + limit) if limit else self._deadline
+        deadline = min(self._deadline, time.monotonic() + limit * patience()) if limit else self._deadline
         with self._changed:
             while not self._ended and time.monotonic() < deadline:
                 self._changed.wait(deadline - time.monotonic())

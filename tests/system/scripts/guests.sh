@@ -1,7 +1,24 @@
 # SPDX-License-Identifier: MIT
 # Functions for scripts in the control domain that create guests and follow their consoles, with vmctl or xl alike.
 . /usr/lib/tessera/control.sh
-: "${TOOL:=vmctl}" "${KERNEL:=micro}"
+: "${TOOL:=vmctl}" "${KERNEL:=micro}" "${PATIENCE:=1}"
+
+# A pipe to oneself is a clock without processes: nothing ever comes, so a read only waits.
+exec {clock_pipe}<> <(:)
+
+# wait_for TENTHS COMMAND...: as in control.sh, times PATIENCE, and with nothing started while waiting but COMMAND.
+wait_for() {
+    local now rest end
+    read -r now rest </proc/uptime
+    end=$((${now%.*} + $1 * PATIENCE / 10 + 1))
+    shift
+    until "$@"; do
+        read -r now rest </proc/uptime
+        [ "${now%.*}" -lt "$end" ] || return 1
+        read -r -t 0.1 -u "$clock_pipe"
+    done
+    return 0
+}
 
 # guest_config NAME ADDRESS [VCPUS [MEMORY]]: a disk of its own and a configuration file that xl and vmctl both read.
 guest_config() {
@@ -53,10 +70,22 @@ guest_raw() {
 # guest_output NAME: what came since the mark, without carriage returns and terminal codes.
 guest_output() { guest_raw "$1" | sed -e $'s/\r//g' -e $'s/\033\\[[0-9;]*[A-Za-z]//g'; }
 
-guest_output_has() { guest_output "$1" | grep -q -e "$2"; }
+# guest_output_has NAME PATTERN: looks only when more has come since the last look.
+guest_output_has() {
+    mapfile -d '' console_text 2>/dev/null <"/run/$1.console" || return 1
+    [ "${#console_text[0]}" != "$console_seen" ] || return 1
+    console_seen=${#console_text[0]}
+    guest_output "$1" | grep -q -e "$2"
+}
 
 # guest_expect NAME SECONDS PATTERN
-guest_expect() { wait_for "$(($2 * 10))" guest_output_has "$1" "$3"; }
+guest_expect() {
+    console_seen=-1
+    wait_for "$(($2 * 10))" guest_output_has "$1" "$3" && return 0
+    echo "the console of '$1' did not say '$3' within $(($2 * PATIENCE)) s; it ends in:"
+    guest_output "$1" 2>/dev/null | tail -n 12
+    return 1
+}
 
 guest_type() { printf '%s\n' "$2" >"$(guest_tty "$1")"; }
 

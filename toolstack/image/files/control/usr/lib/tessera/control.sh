@@ -67,6 +67,7 @@ wait_for() {
         [ "${wait_now%.*}" -lt "$wait_end" ] || return 1
         usleep "${wait_step:-100000}"
     done
+    return 0
 }
 
 start_store() {
