@@ -3,6 +3,7 @@
 #include <arch/x86_64/boot/options.hpp>
 #include <arch/x86_64/boot/paging.hpp>
 #include <arch/x86_64/cpu/instructions.hpp>
+#include <arch/x86_64/irq/local_apic.hpp>
 #include <arch/x86_64/panic/panic.hpp>
 #include <arch/x86_64/panic/reset.hpp>
 #include <core/console/console.hpp>
@@ -15,6 +16,7 @@ namespace
 
 constexpr unsigned kMaxFrames = 32;
 
+std::uint32_t stopping;  // other CPUs are told to halt
 std::uint32_t panicking; // number of the CPU that panics, plus one
 PanicHook hook;
 
@@ -97,7 +99,14 @@ void set_panic_hook(PanicHook new_hook)
 
 bool is_panicking()
 {
-    return load_acquire(panicking) != 0;
+    return load_acquire(panicking) != 0 || load_acquire(stopping) != 0;
+}
+
+void stop_other_cpus()
+{
+    exchange(stopping, 1u);
+    if (cpu_count() > 1)
+        send_nmi_to_others();
 }
 
 void stop_for_panic()

@@ -15,7 +15,7 @@ namespace hv
 using PanicHook = void (*)();
 void set_panic_hook(PanicHook hook);
 
-// True once a CPU panics; an NMI that arrives then must call stop_for_panic().
+// True once a CPU panics or ends the machine; an NMI that arrives then must call stop_for_panic().
 bool is_panicking();
 [[noreturn]] void stop_for_panic();
 

@@ -4,7 +4,6 @@
 #include <arch/x86_64/cpu/instructions.hpp>
 #include <arch/x86_64/irq/local_apic.hpp>
 #include <arch/x86_64/irq/vectors.hpp>
-#include <arch/x86_64/panic/reset.hpp>
 #include <arch/x86_64/smp/smp.hpp>
 #include <arch/x86_64/smp/tlb.hpp>
 #include <lib/spinlock.hpp>
@@ -81,12 +80,6 @@ void port::request_schedule(CpuId cpu)
     std::uint32_t const before = fetch_or(cpu_local(cpu).work, work::kSchedule);
     if ((before & work::kSchedule) == 0)
         kick(cpu);
-}
-
-void stop_other_cpus()
-{
-    if (cpu_count() > 1)
-        send_nmi_to_others();
 }
 
 } // namespace hv
