@@ -18,7 +18,7 @@ library_objects := $(patsubst $(here)/%.cpp,$(out)/%.o,$(wildcard $(here)/replac
 abi_sources := $(wildcard $(here)/abi/*.c)
 view_objects := $(patsubst $(here)/%.cpp,$(out)/%.o,$(wildcard $(here)/abi/*.cpp))
 libraries := libcunit replacement
-programs := $(foreach which,$(libraries),$(out)/abi-$(which) $(out)/sample-$(which))
+programs := $(foreach which,$(libraries),$(out)/abi-$(which) $(out)/sample-$(which) $(out)/interface-$(which))
 
 link_libcunit := -lcunit
 link_replacement := $(library) -lgtest -lpthread
@@ -56,11 +56,14 @@ $(out)/abi-$(1): $(abi_sources:$(here)/%.c=$(out)/$(1)/%.o) $(out)/$(1)/verdict/
 
 $(out)/sample-$(1): $(out)/$(1)/samples/sample.o $(out)/$(1)/verdict/verdict.o $(if $(filter replacement,$(1)),$(library))
 	@$(CXX) $(sanitizers) -o $$@ $$(filter %.o,$$^) $(link_$(1))
+
+$(out)/interface-$(1): $(out)/$(1)/samples/interface.o $(if $(filter replacement,$(1)),$(library))
+	@$(CXX) $(sanitizers) -o $$@ $$(filter %.o,$$^) $(link_$(1))
 endef
 $(foreach which,$(libraries),$(eval $(call per_library,$(which))))
 
 test: all
-	@$(PYTHON) $(here)/verdict_test.py --libcunit $(out)/sample-libcunit --replacement $(out)/sample-replacement
+	@$(PYTHON) $(here)/verdict_test.py $(out)
 	@$(out)/abi-libcunit
 	@$(out)/abi-replacement
 

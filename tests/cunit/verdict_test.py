@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the sample programs of both CUnit libraries and compares their exit codes with what each sample deserves."""
+"""Runs the sample programs of both CUnit libraries and compares their ends with what each program deserves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+LIBRARIES = ("libcunit", "replacement")
 # Sample, exit code, and a text that the failing program has to print so that it fails for the right reason.
 SAMPLES = (
     ("good", 0, ""),
@@ -30,6 +31,8 @@ def check(program: Path, arguments: list[str], expected: int, text: str) -> str:
     result = subprocess.run([str(program), *arguments], check=False, capture_output=True, text=True, timeout=30)
     if result.returncode != expected:
         return f"exit code {result.returncode}, expected {expected}\n{result.stdout}{result.stderr}"
+    if not arguments and " passed, 0 failed" not in result.stdout.splitlines()[-1]:
+        return f"no good closing line:\n{result.stdout}"
     if text not in result.stderr:
         return f"no {text!r} in: {result.stderr}"
     return ""
@@ -38,12 +41,11 @@ def check(program: Path, arguments: list[str], expected: int, text: str) -> str:
 def main() -> int:
     """Runs the command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--libcunit", type=Path, required=True, help="the samples linked with Debian's libcunit")
-    parser.add_argument("--replacement", type=Path, required=True, help="the samples linked with the replacement")
-    arguments = parser.parse_args()
-    cases = [(program, [name], code, text) for program in (arguments.libcunit, arguments.replacement)
-             for name, code, text in SAMPLES]
-    cases += [(arguments.replacement, [name, "--careless"], code, text) for name, code, text in CARELESS_SAMPLES]
+    parser.add_argument("folder", type=Path, help="where the programs are")
+    folder = parser.parse_args().folder
+    cases = [(folder / f"interface-{library}", [], 0, "") for library in LIBRARIES]
+    cases += [(folder / f"sample-{library}", [name], code, text) for library in LIBRARIES for name, code, text in SAMPLES]
+    cases += [(folder / "sample-replacement", [name, "--careless"], code, text) for name, code, text in CARELESS_SAMPLES]
     failed = 0
     for program, words, code, text in cases:
         problem = check(program, words, code, text)
