@@ -14,7 +14,7 @@ part = +@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) -f $(1) $(2)
 
 # Whatever produces something needs the packages; `make setup` is quick when nothing is missing.
 build_goals := all hypervisor store toolstack guest-kernel guest-kernel-rebase image demo demo-vs-xen iso test lint format \
-               fuzz bench bench-store
+               fuzz bench-store
 config_goals := menuconfig olddefconfig defconfig debug_defconfig release_defconfig savedefconfig
 
 .PHONY: help setup clean $(build_goals) $(config_goals)
@@ -71,9 +71,6 @@ format: ## Rewrite C++ sources with clang-format
 
 fuzz: ## Run the hypercall fuzzer (SECONDS_TO_RUN=600)
 	$(call part,tests/fuzz/build.mk,fuzz)
-
-bench: ## Run the benchmarks of the hypervisor
-	$(call part,tests/bench/build.mk,bench)
 
 bench-store: ## Compare the store daemon with Debian's two
 	$(call part,xenstore-like/build.mk,bench)

@@ -39,7 +39,7 @@ PARTS = (
     Part("lint", "tests/lint/build.mk", ("test",), 120),
     Part("scripts", "tests/unit/scripts/build.mk", ("test",), 120),
     Part("cunit", "tests/cunit/build.mk", ("test",), 180),
-    Part("hypervisor", "hypervisor/build.mk", ("test",), 900),
+    Part("core", "tests/unit/build.mk", ("test",), 900),
     Part("store", "xenstore-like/build.mk", ("test",), 600),
     Part("store-fuzz", "xenstore-like/build.mk", ("fuzz-smoke",), 300),
     Part("toolstack", "toolstack/build.mk", ("test",), 600),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 _GTEST_RAN = re.compile(r"^\[=+\] (\d+) tests? from \d+ test (?:suites?|cases?) ran\.")
-_GTEST_FAILED = re.compile(r"^\[  FAILED  \] (\d+) tests?, listed below:")
-_GTEST_SKIPPED = re.compile(r"^\[  SKIPPED \] (\d+) tests?, listed below:")
+_GTEST_PASSED = re.compile(r"^\[  PASSED  \] (\d+) tests?\.")
+_GTEST_SKIPPED = re.compile(r"^\[  SKIPPED \] (\d+) tests?[.,]")
 _UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in ")
 _UNITTEST_FAILED = re.compile(r"^FAILED \((.*)\)$")
 _UNITTEST_OK = re.compile(r"^OK(?: \((.*)\))?$")
@@ -54,14 +54,15 @@ def _count_line(line: str, counts: Counts) -> None:
     """Adds what one line of output says to the totals."""
     if match := _CLOSING.match(line):
         counts.add(Counts(int(match[1]), int(match[2]), int(match[3] or 0)))
-    elif match := _GTEST_RAN.match(line) or _UNITTEST_RAN.match(line):
-        counts.passed += int(match[1])
-    elif match := _GTEST_FAILED.match(line):
+    elif match := _GTEST_RAN.match(line):
+        # The brief form never says how many failed: those that are neither passed nor skipped.
         counts.failed += int(match[1])
-        counts.passed -= int(match[1])
+    elif match := _GTEST_PASSED.match(line):
+        counts.add(Counts(int(match[1]), -int(match[1])))
     elif match := _GTEST_SKIPPED.match(line):
-        counts.skipped += int(match[1])
-        counts.passed -= int(match[1])
+        counts.add(Counts(0, -int(match[1]), int(match[1])))
+    elif match := _UNITTEST_RAN.match(line):
+        counts.passed += int(match[1])
     elif match := _UNITTEST_FAILED.match(line) or _UNITTEST_OK.match(line):
         failed = _named_count(match[1], "failures", "errors", "unexpected successes")
         skipped = _named_count(match[1], "skipped")

@@ -35,8 +35,13 @@ class CountTests(unittest.TestCase):
         self.expect(GTEST_BAD, 2, 2, 1)
         self.expect(GTEST_GOOD + GTEST_BAD, 14, 2, 1)
 
+    def test_brief_googletest(self) -> None:
+        brief = "[  FAILED  ] A.c (0 ms)\n[==========] 5 tests from 2 test suites ran. (1 ms total)\n[  PASSED  ] 3 tests.\n"
+        self.expect(brief, 3, 2)
+        self.expect(brief + "[  SKIPPED ] 1 test.\n", 3, 1, 1)
+
     def test_coloured_googletest(self) -> None:
-        self.expect("\x1b[0;32m[==========] \x1b[m1 test from 1 test suite ran. (0 ms total)\n", 1, 0)
+        self.expect("\x1b[0;32m[==========] \x1b[m1 test from 1 test suite ran. (0 ms total)\n[  PASSED  ] 1 test.\n", 1, 0)
 
     def test_unittest(self) -> None:
         self.expect("Ran 4 tests in 0.1s\n\nOK\n", 4, 0)
