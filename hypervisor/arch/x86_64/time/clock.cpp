@@ -101,7 +101,9 @@ void start_clock()
     tsc_per_nanosecond = ratio(report.tsc_hz);
     timer_per_nanosecond = ratio(report.timer_hz);
     use_deadline = cpu_features().tsc_deadline;
-    scale.stable = !options().tsc_unstable;
+    // Inside a virtual machine the TSC is the host's or emulated, at one rate in either case, whatever CPUID says.
+    bool const one_rate = cpu_features().invariant_tsc || cpu_features().hypervisor;
+    scale.stable = one_rate && !options().tsc_unstable;
     boot_tsc = read_tsc();
 }
 
