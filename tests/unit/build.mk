@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# Unit tests of the hypervisor's core and hypercalls, on the hosted port, with address and undefined-behaviour sanitizers.
+# Every tests/unit/core/<module>/*_test.cpp and tests/unit/hypercalls/*_test.cpp is picked up.
+
+B := build/unit
+CXX ?= g++
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+PYTHON ?= python3
+
+-include hypervisor/configs/config.mk
+
+SANITIZERS ?= address,undefined
+core_sources := $(wildcard hypervisor/lib/*.cpp hypervisor/core/*/*.cpp hypercalls/dispatch/*.cpp hypercalls/handlers/*.cpp)
+port_sources := $(wildcard tests/host-port/*.cpp)
+test_sources := $(wildcard tests/unit/core/*/*_test.cpp tests/unit/hypercalls/*_test.cpp)
+FILTER ?= *
+
+objects_of = $(patsubst %.cpp,$(B)/%.o,$(1))
+
+CXXFLAGS := -std=gnu++20 -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all \
+            -Ihypervisor -I. -Itests/host-port -Itests/unit -Ibuild/generated -Wall -Wextra -Werror -MMD -MP $(EXTRA_CXXFLAGS)
+LDFLAGS := -fsanitize=$(SANITIZERS) -pthread
+LDLIBS := -lgtest -lgtest_main -lgmock
+
+.PHONY: all test clean
+all: $(B)/unit-tests
+
+test: all
+	@mkdir -p build/logs
+	@timeout 600 $(B)/unit-tests --gtest_filter='$(FILTER)' --gtest_brief=1
+
+$(B)/%.o: %.cpp tests/unit/build.mk | $(config_header)
+	@mkdir -p $(@D)
+	@echo "  CXX $< (hosted)"
+	@$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+$(B)/libcore.a: $(call objects_of,$(core_sources))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(B)/unit-tests: $(call objects_of,$(test_sources) $(port_sources)) $(B)/libcore.a
+	@$(CXX) $(LDFLAGS) -o $@ $(call objects_of,$(test_sources) $(port_sources)) $(B)/libcore.a $(LDLIBS)
+	@echo "  LD  $@"
+
+clean:
+	rm -rf $(B)
+
+-include $(patsubst %.o,%.d,$(call objects_of,$(core_sources) $(port_sources) $(test_sources)))
