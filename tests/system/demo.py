@@ -53,7 +53,7 @@ def make_options(arguments: argparse.Namespace, hypervisor: str) -> ControlOptio
     script = f"TOOL={tool} KERNEL={kernel}\n" + (SCRIPTS / "demo.sh").read_text(encoding="utf-8")
     if hypervisor == "stock" and arguments.compare:
         script = script.replace("DEMO=all", "DEMO=prompts")
-    machine = MachineOptions(cpus=2, memory_mib=2048, time_limit=arguments.time_limit)
+    machine = MachineOptions(cpus=arguments.cpus, memory_mib=2048, time_limit=arguments.time_limit)
     return ControlOptions(hypervisor=hypervisor, script=script, store=store, guests=(kernel,), machine=machine,
                           files={"/usr/lib/tessera/guests.sh": SCRIPTS / "guests.sh"},
                           dom0_memory_mib=640, interactive=arguments.interactive)
@@ -85,7 +85,7 @@ def tell(domain: ControlDomain) -> tuple[bool, Timing]:
 def run_demo(arguments: argparse.Namespace, hypervisor: str) -> tuple[bool, Timing]:
     """Runs the demonstration once."""
     name = "Tessera" if hypervisor == "tessera" else "stock Xen with xl" if hypervisor == "stock" else hypervisor
-    print(f"== {name}: QEMU (TCG, no KVM), 2 CPUs, 2 GiB ==", flush=True)
+    print(f"== {name}: QEMU (TCG, no KVM), {arguments.cpus} CPUs, 2 GiB ==", flush=True)
     options = make_options(arguments, hypervisor)
     log = log_directory() / f"demo-{Path(hypervisor).name}.log"
     with ControlDomain(options, log) as domain:
@@ -122,6 +122,7 @@ def main() -> int:
     parser.add_argument("--tool", default="vmctl", choices=["vmctl", "xl"])
     parser.add_argument("--store", default="tessera-store", choices=["tessera-store", "xenstored", "oxenstored"])
     parser.add_argument("--kernel", default="micro", choices=["micro", "cloud", "amd64"])
+    parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--interactive", action="store_true", help="leave the user at the control domain's shell")
     parser.add_argument("--compare", action="store_true", help="do the same on stock Xen and print both times")
     parser.add_argument("--time-limit", type=float, default=600, metavar="SECONDS")

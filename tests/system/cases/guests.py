@@ -29,7 +29,7 @@ step show vmctl show one
 guest_watch one
 step login guest_login one 240
 step cpus guest_run one 30 nproc
-step disk guest_run one 30 'mount | grep " / "; seq 1 50000 >/root/data; sync; cksum </root/data'
+step disk guest_run one 30 'mount | grep " / "; seq 1 50000 >/root/data; sync; md5sum /root/data'
 step network guest_run one 30 'ping -c 2 10.77.0.1'
 step pause vmctl pause one
 step resume vmctl resume one
@@ -138,7 +138,7 @@ CYCLES = """
 guest_config one 10.77.0.11 1 24
 once() { guest_create one >/dev/null && vmctl destroy one && wait_for 100 guest_gone one; }
 kernel_memory() { awk '/^(Slab|KernelStack|PageTables|Percpu|Shmem):/ { sum += $2 } END { print sum }' /proc/meminfo; }
-host_counts() { host_state; echo "event channels: $(ls /proc/irq | wc -l)"; }
+host_counts() { host_state; vmctl host info | grep free_pages; echo "event channels: $(ls /proc/irq | wc -l)"; }
 for number in 1 2 3 4 5; do once || exit 1; done
 host_counts >/run/before
 memory_before=$(kernel_memory)

@@ -6,7 +6,7 @@ failed=0
 attempt() { step "$@" || failed=1; }
 
 host_summary() { if [ "$TOOL" = xl ]; then xl info | grep -E '^(xen_version|nr_cpus|total_memory|free_memory)'; else vmctl host info; fi; }
-console_to_prompt() { guest_login one 30 && tail -n 12 /run/one.console | tr -d '\r' && echo; }
+console_to_prompt() { guest_login one 30 && tail -n 12 /run/one.console | plain_text && echo; }
 reboot_guest() {
     old=$(guest_domid one)
     $TOOL reboot one || return 1

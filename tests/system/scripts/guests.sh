@@ -67,8 +67,11 @@ guest_raw() {
     tail -c "+$((mark_at + 1))" "/run/$1.console" 2>/dev/null
 }
 
-# guest_output NAME: what came since the mark, without carriage returns and terminal codes.
-guest_output() { guest_raw "$1" | sed -e $'s/\r//g' -e $'s/\033\\[[0-9;]*[A-Za-z]//g'; }
+# plain_text: takes carriage returns and terminal codes out.
+plain_text() { sed -e $'s/\r//g' -e $'s/\033\\[[0-9;]*[A-Za-z]//g'; }
+
+# guest_output NAME: what came since the mark.
+guest_output() { guest_raw "$1" | plain_text; }
 
 # guest_output_has NAME PATTERN: looks only when more has come since the last look.
 guest_output_has() {
@@ -98,12 +101,13 @@ guest_login() {
 }
 
 # guest_run NAME SECONDS COMMAND: types a command at the guest's prompt and prints what it says; its exit code is ours.
+# The marks are put together by the guest's printf, so that the echo of what was typed is not taken for them.
 guest_run() {
     guest_mark "$1"
-    guest_type "$1" "$3; echo \"<<\$?>>\""
-    guest_expect "$1" "$2" '^<<[0-9]*>>' || return 124
-    guest_output "$1" | sed -e '1d' -e '/^<<[0-9]*>>/d' -e '/^[~\/][^ ]* # $/d'
-    return "$(guest_output "$1" | sed -n 's/^<<\([0-9]*\)>>.*/\1/p' | head -n 1)"
+    guest_type "$1" "printf '\\n<%s>\\n' in; $3; printf '\\n<%s %s>\\n' out \$?"
+    guest_expect "$1" "$2" '^<out [0-9]*>' || return 124
+    guest_output "$1" | sed -n -e '/^<in>$/,/^<out /p' | sed -e '/^<in>$/d' -e '/^<out [0-9]*>/d' -e '/^$/d'
+    return "$(guest_output "$1" | sed -n 's/^<out \([0-9]*\)>.*/\1/p' | head -n 1)"
 }
 
 # guest_gone NAME: true when no domain of that name is left.
