@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Turns the firmware's memory map, which may be unsorted and overlapping, into one that is neither.
 #include <arch/x86_64/boot/memory_map.hpp>
+#include <lib/log.hpp>
 
 namespace hv
 {
@@ -50,10 +51,12 @@ void sanitise_memory_map(BootInfo& info, std::uint64_t limit)
 {
     scratch.memory_map_count = 0;
     std::uint64_t position = 0;
+    std::uint64_t left_out = 0;
     std::uint32_t type = 0;
     for (std::uint64_t next; (next = next_boundary(info.memory(), position, type)) != ~0ull; position = next)
     {
         std::uint64_t const end = type == MemoryMapEntry::Ram && next > limit ? limit : next;
+        left_out += type == MemoryMapEntry::Ram && next > limit ? next - (position > limit ? position : limit) : 0;
         if (type == 0 || end <= position)
             continue;
         MemoryMapEntry* const last =
@@ -66,6 +69,8 @@ void sanitise_memory_map(BootInfo& info, std::uint64_t limit)
     info.memory_map_count = scratch.memory_map_count;
     for (std::uint32_t i = 0; i < scratch.memory_map_count; ++i)
         info.memory_map[i] = scratch.memory_map[i];
+    if (left_out != 0)
+        log_info("{} MiB of memory above {} MiB stay unused", left_out >> 20, limit >> 20);
 }
 
 } // namespace hv

@@ -28,7 +28,7 @@ struct FreeRanges
     [[nodiscard]] std::uint64_t bytes() const;
 };
 
-// Sorts the map, removes overlaps (the more restrictive type wins), applies `limit` to RAM.
+// Sorts the map, removes overlaps (the more restrictive type wins), applies `limit` to RAM and logs what that cost.
 void sanitise_memory_map(BootInfo& info, std::uint64_t limit);
 
 // Takes the RAM of the map, without the first MiB, the image and the modules, as boot memory.

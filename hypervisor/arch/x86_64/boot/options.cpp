@@ -193,6 +193,25 @@ bool set_ring_size(Options& o, string_view value)
     return true;
 }
 
+// These two can lower what the build allows, never raise it.
+bool set_memory_limit(Options& o, string_view value)
+{
+    std::uint64_t bytes = 0;
+    if (!parse_size(value, bytes))
+        return false;
+    o.memory_limit = bytes < o.memory_limit ? bytes : o.memory_limit;
+    return true;
+}
+
+bool set_max_cpus(Options& o, string_view value)
+{
+    std::uint32_t count = 0;
+    if (!parse_count(value, count))
+        return false;
+    o.max_cpus = count < o.max_cpus ? count : o.max_cpus;
+    return true;
+}
+
 bool unused_none;
 
 struct Option
@@ -223,8 +242,8 @@ constexpr Option kOptions[] = {
      "keep: go on using the text screen"},
     {"noreboot", [](Options& o, string_view v) { return parse_flag(v, o.no_reboot); }, "stop after a panic"},
     {"reboot", set_reboot, "acpi, pci, kbd, triple, no: how to reset the machine"},
-    {"mem", [](Options& o, string_view v) { return parse_size(v, o.memory_limit); }, "use memory below this address"},
-    {"maxcpus", [](Options& o, string_view v) { return parse_count(v, o.max_cpus); }, "start at most so many CPUs"},
+    {"mem", set_memory_limit, "use memory below this address"},
+    {"maxcpus", set_max_cpus, "start at most so many CPUs"},
     {"nosmp", [](Options& o, string_view v) { return parse_flag(v, o.no_smp); }, "start one CPU only"},
     {"smap", [](Options& o, string_view v) { return parse_flag(v, o.smap); }, "use SMAP where present"},
     {"smep", [](Options& o, string_view v) { return parse_flag(v, o.smep); }, "use SMEP where present"},

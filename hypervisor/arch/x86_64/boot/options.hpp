@@ -2,6 +2,7 @@
 // The command line, parsed: the options that hosts already have in their boot entries for Xen.
 #pragma once
 
+#include <config.hpp>
 #include <lib/log.hpp>
 
 #include <cstdint>
@@ -46,37 +47,47 @@ enum class RebootMethod : std::uint8_t
 
 struct SerialOptions
 {
-    std::uint32_t baud = 0; // 0: keep what the firmware set
+    std::uint32_t baud = config::kSerialBaud; // 0: keep what the firmware set
     std::uint8_t data_bits = 8;
     std::uint8_t stop_bits = 1;
     char parity = 'n';
     std::uint16_t port = 0;
-    std::uint8_t irq = 0;
+    std::uint8_t irq = 0; // 0: no input
 };
+
+// The build's default, as a level of ours: it knows one more.
+constexpr LogLevel default_log_level(std::uint32_t configured)
+{
+    auto const highest = static_cast<std::uint32_t>(LogLevel::Debug);
+    return static_cast<LogLevel>(configured < highest ? configured : highest);
+}
 
 struct Options
 {
-    MemoryAmount dom0_memory, dom0_memory_minimum, dom0_memory_maximum;
+    MemoryAmount dom0_memory{config::kDom0MemoryMib != 0 ? MemoryAmount::Kind::Absolute : MemoryAmount::Kind::Unset,
+                             std::uint64_t{config::kDom0MemoryMib} << 20};
+    MemoryAmount dom0_memory_minimum, dom0_memory_maximum;
     std::uint32_t dom0_vcpus_minimum = 1;
-    std::uint32_t dom0_vcpus_maximum = 0; // 0: as many as there are CPUs
+    std::uint32_t dom0_vcpus_maximum = config::kDom0MaxVcpus; // 0: as many as there are CPUs
     bool dom0_vcpus_pin = false;
     bool dom0_nodes_strict = false;
 
     std::uint32_t consoles = static_cast<std::uint32_t>(ConsoleDevice::Com1);
-    SerialOptions com1{.port = 0x3f8, .irq = 4};
+    SerialOptions com1{.port = static_cast<std::uint16_t>(config::kSerialBase),
+                       .irq = static_cast<std::uint8_t>(config::kSerialIrq)};
     SerialOptions com2{.port = 0x2f8, .irq = 3};
     bool vga_keep = false; // go on writing to the text screen after the control domain has started
     bool console_to_ring = false;
     bool console_timestamps = false;
-    std::uint32_t console_ring_bytes = 0; // 0: default
-    LogLevel log_level = LogLevel::Info;
-    LogLevel guest_log_level = LogLevel::Warning;
+    std::uint32_t console_ring_bytes = config::kConsoleRingKib << 10;
+    LogLevel log_level = default_log_level(config::kLogLevel);
+    LogLevel guest_log_level = default_log_level(config::kGuestLogLevel);
     bool guest_log_none = false;
 
-    bool no_reboot = false;
+    bool no_reboot = config::kPanicHalt;
     RebootMethod reboot_method = RebootMethod::Acpi;
-    std::uint64_t memory_limit = ~0ull; // bytes of machine address space to use
-    std::uint32_t max_cpus = ~0u;
+    std::uint64_t memory_limit = std::uint64_t{config::kMaxMemoryGib} << 30; // bytes of machine address space to use
+    std::uint32_t max_cpus = config::kMaxCpus;
     bool no_smp = false;
     bool smap = true;
     bool smep = true;

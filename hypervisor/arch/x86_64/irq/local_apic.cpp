@@ -43,7 +43,6 @@ constexpr std::uint32_t kDeliverInit = 5u << 8;
 constexpr std::uint32_t kDeliverStartup = 6u << 8;
 constexpr std::uint32_t kAssert = 1u << 14;
 constexpr std::uint32_t kPending = 1u << 12;
-constexpr std::uint32_t kAllButSelf = 3u << 18;
 constexpr std::uint32_t kEnable = 1u << 8;
 constexpr std::uint32_t kDivideByOne = 0xb;
 constexpr std::uint32_t kTimerDeadlineMode = 2u << 17;
@@ -149,9 +148,9 @@ void send_startup(std::uint32_t apic_id, MachineAddress page)
     command(apic_id, kDeliverStartup | static_cast<std::uint32_t>(page.raw() >> kPageShift));
 }
 
-void send_nmi_to_others()
+void send_nmi(CpuId cpu)
 {
-    command(0, kDeliverNmi | kAllButSelf);
+    command(cpu_local(cpu).apic_id, kDeliverNmi);
 }
 
 void local_apic_timer_start(std::uint32_t ticks)

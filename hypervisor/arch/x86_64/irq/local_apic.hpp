@@ -20,7 +20,7 @@ void local_apic_end_of_interrupt();
 void send_ipi(CpuId cpu, std::uint8_t vector);
 void send_init(std::uint32_t apic_id);
 void send_startup(std::uint32_t apic_id, MachineAddress page); // page below 1 MiB
-void send_nmi_to_others();
+void send_nmi(CpuId cpu);
 
 // The timer counts down from `ticks` at one tick per bus clock and raises vector::kTimer at 0; 0 stops it.
 void local_apic_timer_start(std::uint32_t ticks);

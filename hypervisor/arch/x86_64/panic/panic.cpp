@@ -6,6 +6,9 @@
 #include <arch/x86_64/irq/local_apic.hpp>
 #include <arch/x86_64/panic/panic.hpp>
 #include <arch/x86_64/panic/reset.hpp>
+#include <arch/x86_64/smp/smp.hpp>
+#include <arch/x86_64/time/clock.hpp>
+#include <config.hpp>
 #include <core/console/console.hpp>
 #include <lib/bug.hpp>
 
@@ -77,6 +80,15 @@ void print_registers(TrapFrame const& f)
     log_error("cr0 {x} cr2 {x} cr3 {x} cr4 {x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
 }
 
+// On the bare TSC: whatever else keeps time may be what broke.
+void wait_milliseconds(std::uint64_t count)
+{
+    std::uint64_t const ticks = frequencies().tsc_hz / 1000 * count;
+    std::uint64_t const start = read_tsc();
+    while (read_tsc() - start < ticks)
+        pause();
+}
+
 [[noreturn]] void finish()
 {
     if (hook != nullptr)
@@ -86,7 +98,8 @@ void print_registers(TrapFrame const& f)
         log_error("Machine halted (noreboot)");
         halt_forever();
     }
-    log_error("Rebooting the machine");
+    log_error("Rebooting the machine in {} ms", config::kPanicRebootDelayMs);
+    wait_milliseconds(config::kPanicRebootDelayMs);
     reset_machine();
 }
 
@@ -105,8 +118,10 @@ bool is_panicking()
 void stop_other_cpus()
 {
     exchange(stopping, 1u);
-    if (cpu_count() > 1)
-        send_nmi_to_others();
+    if (cpu_count() == 1)
+        return; // also early in boot, when there is no CpuLocal yet
+    // One by one: a broadcast would also reach CPUs that were never started and have no handler, which resets the machine.
+    (online_cpu_mask() & ~CpuMask::of(CpuId{this_cpu().id})).for_each(send_nmi);
 }
 
 void stop_for_panic()

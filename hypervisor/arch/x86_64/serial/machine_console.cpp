@@ -83,7 +83,7 @@ void start_console_input()
 {
     for (Uart& uart : uarts)
     {
-        if (!uart.present())
+        if (!uart.present() || uart.irq() == 0)
             continue;
         IsaRoute const route = firmware().isa[uart.irq() & 15];
         Result<std::uint8_t> const vector = allocate_vector(CpuId{0}, receive_input, &uart);
