@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Builds the store daemon, its tests and its benchmark. Run from the repository root.
-CXX ?= g++
+CXX := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+CXX := $(if $(shell command -v ccache),ccache )$(CXX)
 BUILD := build/xenstore-like
 SOURCE := xenstore-like
 
@@ -37,7 +38,7 @@ TEST_OBJECTS := $(patsubst $(SOURCE)/%.cpp,$(BUILD)/test/%.o,$(CORE_SOURCES)) \
 
 .PHONY: test
 test: build/tests/store/store_tests
-	ASAN_OPTIONS=detect_leaks=1 build/tests/store/store_tests --gtest_brief=1
+	ASAN_OPTIONS=detect_leaks=1 timeout 300 build/tests/store/store_tests --gtest_brief=1
 
 build/tests/store/store_tests: $(TEST_OBJECTS)
 	@mkdir -p $(@D)

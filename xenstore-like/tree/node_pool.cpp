@@ -24,16 +24,16 @@ constexpr bool kUseSystemAllocator = false;
 
 void* NodePool::allocate(std::size_t size)
 {
-    if (kUseSystemAllocator || size > kLargest) {
-        reserved_ += size;
-        return ::operator new(size);
-    }
     std::size_t const index = size_class(size);
+    std::size_t const rounded = index * 8;
+    if (kUseSystemAllocator || size > kLargest) {
+        reserved_ += rounded;
+        return ::operator new(rounded);
+    }
     if (FreeBlock* block = free_[index]; block != nullptr) {
         free_[index] = block->next;
         return block;
     }
-    std::size_t const rounded = index * 8;
     if (left_ < rounded) {
         if (left_ >= sizeof(FreeBlock)) {
             auto* rest = new (next_) FreeBlock{free_[left_ / 8]};
@@ -52,12 +52,12 @@ void* NodePool::allocate(std::size_t size)
 
 void NodePool::free(void* memory, std::size_t size)
 {
+    std::size_t const index = size_class(size);
     if (kUseSystemAllocator || size > kLargest) {
-        reserved_ -= size;
+        reserved_ -= index * 8;
         ::operator delete(memory);
         return;
     }
-    std::size_t const index = size_class(size);
     free_[index] = new (memory) FreeBlock{free_[index]};
 }
 
