@@ -5,11 +5,14 @@ PYTHON ?= python3
 HYPERVISOR ?= tessera
 INTERACTIVE ?= 0
 
-.PHONY: all test demo demo-vs-xen iso
+.PHONY: all test unit demo demo-vs-xen iso
 
 all:
 
-test:
+unit:
+	$(PYTHON) -W ignore::ResourceWarning -m unittest discover --start-directory tests/system/unit --pattern '*_test.py'
+
+test: unit
 	$(PYTHON) tests/system/suite.py --hypervisor $(HYPERVISOR) $(CASES)
 
 demo:
