@@ -14,6 +14,7 @@ unit:
 
 test: unit
 	$(PYTHON) tests/system/suite.py --hypervisor $(HYPERVISOR) $(CASES)
+	@echo "The harness and the machines were tested; both counts are above."
 
 demo:
 	$(PYTHON) tests/system/demo.py --hypervisor $(HYPERVISOR) $(if $(filter 1 yes,$(INTERACTIVE)),--interactive)
