@@ -55,7 +55,7 @@ class ScriptResult:
         self.code = code
         self.seconds = seconds
         self.steps: dict[str, Step] = {}
-        for match in re.finditer(r"^@@step (.*?)@@\n(.*?)(?:^@@done (\d+)@@$|(?=^@@step )|\Z)", output, re.M | re.S):
+        for match in re.finditer(r"^@@step (.*?)@@\n(.*?)(?:@@done (\d+)@@$|(?=^@@step )|\Z)", output, re.M | re.S):
             self.steps[match[1]] = Step(match[1], match[2], int(match[3]) if match[3] is not None else None)
 
     def step(self, name: str) -> Step:
