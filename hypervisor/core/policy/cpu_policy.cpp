@@ -30,28 +30,38 @@ CpuidLeaf* CpuPolicy::find(std::uint32_t leaf, std::uint32_t subleaf)
     return const_cast<CpuidLeaf*>(static_cast<CpuPolicy const*>(this)->find(leaf, subleaf));
 }
 
+std::uint32_t CpuPolicy::feature_word(unsigned index) const
+{
+    switch (index)
+    {
+    case word::kLeaf1Edx: return basic[1].d;
+    case word::kLeaf1Ecx: return basic[1].c;
+    case word::kExtended1Edx: return extended[1].d;
+    case word::kExtended1Ecx: return extended[1].c;
+    case word::kXsave1Eax: return xsave[1].a;
+    case word::kLeaf7Ebx: return feature[0].b;
+    case word::kLeaf7Ecx: return feature[0].c;
+    case word::kExtended7Edx: return extended[7].d;
+    case word::kExtended8Ebx: return extended[8].b;
+    case word::kLeaf7Edx: return feature[0].d;
+    case word::kLeaf7Sub1Eax: return feature[1].a;
+    case word::kExtended21Eax: return extended[0x21].a;
+    case word::kLeaf7Sub1Ebx: return feature[1].b;
+    case word::kLeaf7Sub2Edx: return feature[2].d;
+    case word::kLeaf7Sub1Ecx: return feature[1].c;
+    case word::kLeaf7Sub1Edx: return feature[1].d;
+    case word::kArchCapabilitiesLow: return static_cast<std::uint32_t>(arch_capabilities);
+    case word::kArchCapabilitiesHigh: return static_cast<std::uint32_t>(arch_capabilities >> 32);
+    case word::kExtended21Ecx: return extended[0x21].c;
+    default: return 0;
+    }
+}
+
 FeatureSet CpuPolicy::features() const
 {
     FeatureSet set;
-    set.words[word::kLeaf1Edx] = basic[1].d;
-    set.words[word::kLeaf1Ecx] = basic[1].c;
-    set.words[word::kExtended1Edx] = extended[1].d;
-    set.words[word::kExtended1Ecx] = extended[1].c;
-    set.words[word::kXsave1Eax] = xsave[1].a;
-    set.words[word::kLeaf7Ebx] = feature[0].b;
-    set.words[word::kLeaf7Ecx] = feature[0].c;
-    set.words[word::kExtended7Edx] = extended[7].d;
-    set.words[word::kExtended8Ebx] = extended[8].b;
-    set.words[word::kLeaf7Edx] = feature[0].d;
-    set.words[word::kLeaf7Sub1Eax] = feature[1].a;
-    set.words[word::kExtended21Eax] = extended[0x21].a;
-    set.words[word::kLeaf7Sub1Ebx] = feature[1].b;
-    set.words[word::kLeaf7Sub2Edx] = feature[2].d;
-    set.words[word::kLeaf7Sub1Ecx] = feature[1].c;
-    set.words[word::kLeaf7Sub1Edx] = feature[1].d;
-    set.words[word::kArchCapabilitiesLow] = static_cast<std::uint32_t>(arch_capabilities);
-    set.words[word::kArchCapabilitiesHigh] = static_cast<std::uint32_t>(arch_capabilities >> 32);
-    set.words[word::kExtended21Ecx] = extended[0x21].c;
+    for (unsigned i = 0; i < policy::kFeatureWords; ++i)
+        set.words[i] = feature_word(i);
     return set;
 }
 
@@ -76,11 +86,6 @@ void CpuPolicy::set_features(FeatureSet const& set)
     arch_capabilities = set.words[word::kArchCapabilitiesLow] | std::uint64_t{set.words[word::kArchCapabilitiesHigh]}
                                                                     << 32;
     extended[0x21].c = set.words[word::kExtended21Ecx];
-}
-
-bool CpuPolicy::has(unsigned feature_number) const
-{
-    return features().test(feature_number);
 }
 
 std::uint64_t CpuPolicy::xcr0_mask() const

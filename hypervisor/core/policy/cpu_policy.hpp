@@ -59,7 +59,7 @@ public:
 
     [[nodiscard]] policy::FeatureSet features() const;
     void set_features(policy::FeatureSet const& features);
-    [[nodiscard]] bool has(unsigned feature) const;
+    [[nodiscard]] bool has(unsigned number) const { return (feature_word(number / 32) >> (number % 32) & 1) != 0; }
 
     [[nodiscard]] bool is_intel() const { return basic[0].b == 0x756e6547; } // "Genu"
     [[nodiscard]] bool is_amd() const                                        // "Auth" or "Hygo"
@@ -74,6 +74,9 @@ public:
     // Bytes of an XSAVE area (standard format) with the components of `xcr0`.
     [[nodiscard]] std::uint32_t xsave_size(std::uint64_t xcr0) const;
     [[nodiscard]] std::uint32_t xsave_compact_size(std::uint64_t xcr0) const;
+
+private:
+    [[nodiscard]] std::uint32_t feature_word(unsigned index) const;
 };
 static_assert(sizeof(CpuPolicy) <= 2048); // one heap slab object
 

@@ -61,7 +61,10 @@ public:
         std::memcpy(&data[address - kData], from, bytes);
         return true;
     }
-    bool read_kernel(std::uint64_t address, void* into, std::size_t bytes) override { return read(address, into, bytes); }
+    bool read_kernel(std::uint64_t address, void* into, std::size_t bytes) override
+    {
+        return read(address, into, bytes);
+    }
     bool read_descriptor(std::uint16_t selector, std::uint64_t& descriptor) override
     {
         auto const found = descriptors.find(selector);
@@ -157,7 +160,7 @@ public:
 private:
     static bool in_data(std::uint64_t address, std::size_t bytes)
     {
-        return address >= kData && address + bytes <= kData + kBytes;
+        return address >= kData && address - kData <= kBytes - bytes;
     }
 };
 

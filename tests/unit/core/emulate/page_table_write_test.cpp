@@ -54,20 +54,20 @@ public:
     void execute(Bytes const& instruction, void* memory, State& state)
     {
         static constexpr std::uint8_t kBefore[] = {
-            0x49, 0x89, 0xf0,             // mov %rsi, %r8
-            0x41, 0xff, 0x70, 0x18,       // push 24(%r8)
-            0x49, 0x8b, 0x00,             // mov (%r8), %rax
-            0x49, 0x8b, 0x48, 0x08,       // mov 8(%r8), %rcx
-            0x49, 0x8b, 0x50, 0x10,       // mov 16(%r8), %rdx
-            0x9d,                         // popf
+            0x49, 0x89, 0xf0,       // mov %rsi, %r8
+            0x41, 0xff, 0x70, 0x18, // push 24(%r8)
+            0x49, 0x8b, 0x00,       // mov (%r8), %rax
+            0x49, 0x8b, 0x48, 0x08, // mov 8(%r8), %rcx
+            0x49, 0x8b, 0x50, 0x10, // mov 16(%r8), %rdx
+            0x9d,                   // popf
         };
         static constexpr std::uint8_t kAfter[] = {
-            0x9c,                         // pushf
-            0x41, 0x8f, 0x40, 0x18,       // pop 24(%r8)
-            0x49, 0x89, 0x00,             // mov %rax, (%r8)
-            0x49, 0x89, 0x48, 0x08,       // mov %rcx, 8(%r8)
-            0x49, 0x89, 0x50, 0x10,       // mov %rdx, 16(%r8)
-            0xfc, 0xc3,                   // cld, ret
+            0x9c,                   // pushf
+            0x41, 0x8f, 0x40, 0x18, // pop 24(%r8)
+            0x49, 0x89, 0x00,       // mov %rax, (%r8)
+            0x49, 0x89, 0x48, 0x08, // mov %rcx, 8(%r8)
+            0x49, 0x89, 0x50, 0x10, // mov %rdx, 16(%r8)
+            0xfc, 0xc3,             // cld, ret
         };
         std::uint8_t* at = page_;
         at = std::copy(std::begin(kBefore), std::end(kBefore), at);
@@ -94,8 +94,7 @@ std::vector<Case> cases()
     std::vector<Case> all;
     std::vector<Bytes> const sizes = {{}, {0x66}, {}, {0x48}}; // prefixes for 1, 2, 4, 8 bytes
     auto const add = [&](char const* text, Bytes const& opcode, Bytes const& rest, unsigned size, bool lock,
-                         std::uint64_t undefined)
-    {
+                         std::uint64_t undefined) {
         Bytes code;
         if (lock)
             code.push_back(0xf0);
@@ -116,7 +115,7 @@ std::vector<Case> cases()
             {
                 std::uint64_t const undefined = row == 1 || row == 4 || row == 6 ? kLogic : 0;
                 std::uint8_t const opcode = static_cast<std::uint8_t>(row * 8 + wide);
-                add(names[row], {opcode}, {0x17}, size, lock, undefined);                     // %rdx
+                add(names[row], {opcode}, {0x17}, size, lock, undefined); // %rdx
                 add(names[row], {static_cast<std::uint8_t>(wide ? 0x83 : 0x80)},
                     {static_cast<std::uint8_t>(0x07 | row << 3), 0x9c}, size, lock, undefined); // imm8
                 if (size == 0)

@@ -240,9 +240,9 @@ TEST(IoBreakpoints, HitWhereTheyOverlapTheAccess)
 {
     PvState state;
     state.debug_address = {0x60, 0x64, 0x70, 0};
-    state.dr7 = 0x400 | 1 << 0 | 2 << 16 | 0 << 18   // DR0: one port
-                | 1 << 2 | 2 << 20 | 3u << 22        // DR1: four ports
-                | 1 << 4 | 1 << 24;                  // DR2: a data breakpoint
+    state.dr7 = 0x400 | 1 << 0 | 2 << 16 | 0 << 18 // DR0: one port
+                | 1 << 2 | 2 << 20 | 3u << 22      // DR1: four ports
+                | 1 << 4 | 1 << 24;                // DR2: a data breakpoint
     EXPECT_EQ(io_breakpoints(state, 0x60, 1), 0u); // not without CR4.DE
     state.cr4 = policy::kCr4DebuggingExtensions;
     EXPECT_EQ(io_breakpoints(state, 0x60, 1), 1u);

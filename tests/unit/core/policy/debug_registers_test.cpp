@@ -73,7 +73,7 @@ TEST_F(DebugRegisters, IoBreakpointsNeedDebuggingExtensions)
     std::uint64_t const on_io = 0x400 | 1 << 2 | 2 << 20;
     EXPECT_EQ(set(7, 0x403), Errno::None);
     EXPECT_EQ(set(7, on_io), Errno::Perm);
-    EXPECT_EQ(get(7), 0x403u); // untouched
+    EXPECT_EQ(get(7), 0x403u);                       // untouched
     EXPECT_EQ(set(7, 0x400 | 2 << 20), Errno::None); // not enabled: harmless
     state_.cr4 = kCr4DebuggingExtensions;
     EXPECT_EQ(set(7, on_io), Errno::None);

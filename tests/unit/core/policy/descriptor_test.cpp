@@ -58,8 +58,9 @@ TEST(Descriptor, SystemSegmentsAreRefused)
 
 TEST(Descriptor, CallGatesKeepTheirPrivilegeInTheSelector)
 {
-    auto const gate = [](std::uint16_t selector, unsigned dpl)
-    { return std::uint64_t{selector} << 16 | 0x00000c00ull << 32 | 1ull << 47 | std::uint64_t{dpl} << 45 | 0x1234; };
+    auto const gate = [](std::uint16_t selector, unsigned dpl) {
+        return std::uint64_t{selector} << 16 | 0x00000c00ull << 32 | 1ull << 47 | std::uint64_t{dpl} << 45 | 0x1234;
+    };
     std::uint64_t descriptor = gate(0x33, 3);
     ASSERT_TRUE(audit_descriptor(descriptor));
     EXPECT_EQ(descriptor >> 45 & 3, 0u);

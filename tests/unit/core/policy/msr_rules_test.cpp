@@ -33,9 +33,10 @@ TEST(MsrRules, VendorsHaveTheirOwn)
 TEST(MsrRules, WhatIsOursHasNoRule)
 {
     // Energy counters (XSA-351), SYSCALL and SYSENTER entry points, debug control, feature control, the power limits.
-    for (std::uint32_t const index : {0x606u, 0x611u, 0x619u, 0x639u, 0x641u, 0xc001029au, 0xc001029bu, 0xc0000081u,
-                                      0xc0000082u, 0xc0000083u, 0xc0000084u, 0x174u, 0x175u, 0x176u, 0x1d9u, 0x3au,
-                                      0x48u, 0x10bu, 0x6e0u, 0x830u, 0xd90u, 0xda0u, 0xc0010117u})
+    for (std::uint32_t const index :
+         {0x606u,      0x611u,      0x619u,      0x639u, 0x641u, 0xc001029au, 0xc001029bu, 0xc0000081u,
+          0xc0000082u, 0xc0000083u, 0xc0000084u, 0x174u, 0x175u, 0x176u,      0x1d9u,      0x3au,
+          0x48u,       0x10bu,      0x6e0u,      0x830u, 0xd90u, 0xda0u,      0xc0010117u})
     {
         EXPECT_EQ(find_msr_rule(index, true, false).read, MsrRead::Fault) << std::hex << index;
         EXPECT_EQ(find_msr_rule(index, true, false).write, MsrWrite::Fault) << std::hex << index;
