@@ -17,6 +17,7 @@ namespace hv::host
 {
 
 inline constexpr unsigned kCpus = 4;
+inline constexpr unsigned kToolCpu = kCpus; // where test code runs: no vCPU is ever scheduled there
 inline constexpr std::uint64_t kFrames = 32768; // 128 MiB
 
 struct Cpu

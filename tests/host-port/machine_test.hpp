@@ -20,7 +20,7 @@ protected:
     void SetUp() override
     {
         boot();
-        use_cpu(0);
+        use_cpu(kToolCpu);
         // The heap keeps slab pages it has once taken: let it take them before the count starts.
         destroy(make_domain(2));
         settle();
@@ -29,6 +29,7 @@ protected:
 
     void TearDown() override
     {
+        use_cpu(kToolCpu);
         for (Domain* domain : domains_)
             destroy(*domain);
         domains_.clear();

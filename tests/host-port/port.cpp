@@ -27,11 +27,11 @@ namespace
 
 std::byte* ram = nullptr;
 std::uint64_t* m2p_table = nullptr;
-Cpu cpus[kCpus];
+Cpu cpus[kCpus + 1];
 Flushes flush_record;
 std::uint64_t clock_now = 1'000'000'000;
 bool stable_tsc = true;
-thread_local unsigned current_cpu = 0;
+thread_local unsigned current_cpu = kToolCpu;
 std::mutex log_mutex;
 std::vector<std::string> log_lines;
 std::map<std::uint64_t, std::pair<std::unique_ptr<std::byte[]>, std::size_t>> guest_blocks;
@@ -140,7 +140,7 @@ void boot()
         use_cpu(number);
         sched_cpu_online(CpuId{number});
     }
-    use_cpu(0);
+    use_cpu(kToolCpu);
 }
 
 Cpu& cpu(unsigned number)
@@ -206,7 +206,7 @@ void settle()
     for (int round = 0; round < 1000; ++round)
     {
         bool quiet = true;
-        for (unsigned number = 0; number < kCpus; ++number)
+        for (unsigned number = 0; number <= kToolCpu; ++number)
         {
             Cpu const& own = cpus[number];
             bool const busy = own.schedule_requested || (own.timer != 0 && own.timer <= clock_now);
@@ -341,7 +341,7 @@ void spin_wait()
         return;
     ++depth;
     unsigned const self = host::this_cpu_number();
-    for (unsigned number = 0; number < host::kCpus; ++number)
+    for (unsigned number = 0; number <= host::kToolCpu; ++number)
         if (number != self)
             host::pass(number);
     --depth;

@@ -111,15 +111,26 @@ int stopped_state(SchedUnit const& unit)
     return (load_relaxed(unit.stop) & stop::kBlocked) != 0 ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
+void publish_least(RunQueue& queue)
+{
+    store_relaxed(queue.least, queue.heap.empty() ? kNobody : queue.heap.first()->virtual_time + queue.offset);
+}
+
+void change_queue(RunQueue const& from, SchedUnit& unit, CpuId target)
+{
+    unit.virtual_time += from.offset - load_relaxed(queues[target.raw()].offset);
+    __atomic_store(&unit.cpu, &target, __ATOMIC_RELAXED);
+}
+
 void insert(RunQueue& queue, SchedUnit& unit)
 {
     // An empty queue's time stood still; it takes over that of its first arrival.
-    if (queue.current == nullptr && queue.heap.empty() && unit.virtual_time > queue.floor)
+    if (queue.current == nullptr && queue.heap.empty())
         queue.floor = unit.virtual_time;
     queue.heap.insert(unit);
     unit.queued = true;
     store_relaxed(queue.queued, queue.queued + 1);
-    store_relaxed(queue.least, queue.heap.first()->virtual_time);
+    publish_least(queue);
 }
 
 void remove(RunQueue& queue, SchedUnit& unit)
@@ -127,7 +138,7 @@ void remove(RunQueue& queue, SchedUnit& unit)
     queue.heap.remove(unit);
     unit.queued = false;
     store_relaxed(queue.queued, queue.queued - 1);
-    store_relaxed(queue.least, queue.heap.empty() ? ~0ull : queue.heap.first()->virtual_time);
+    publish_least(queue);
 }
 
 void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
@@ -138,10 +149,10 @@ void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
     unit.charged_until = now;
     DomainShare& share = unit.vcpu->domain().share;
     auto const scaled = (static_cast<unsigned __int128>(elapsed) * load_relaxed(share.slowness)) >> 32;
-    unit.virtual_time += static_cast<std::uint64_t>(scaled);
+    unit.virtual_time += static_cast<std::int64_t>(scaled);
     if (load_relaxed(share.budget_per_period) != 0)
         fetch_sub(share.budget, static_cast<std::int64_t>(elapsed));
-    store_relaxed(queue.current_time, unit.virtual_time);
+    store_relaxed(queue.current_time, unit.virtual_time + queue.offset);
     __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
 }
 
@@ -198,7 +209,7 @@ void arm_slice(RunQueue& queue, Nanoseconds now)
 
 void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
 {
-    std::uint64_t const least = queue.floor > kWakeCredit ? queue.floor - kWakeCredit : 0;
+    std::int64_t const least = queue.floor - kWakeCredit;
     bool const empty = queue.current == nullptr && queue.heap.empty();
     if (unit.virtual_time < least)
         unit.virtual_time = least;
@@ -223,7 +234,7 @@ void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY
         }
         if (CpuId target = choose_cpu(unit); !chosen && target.raw() != cpu_of(unit))
         {
-            __atomic_store(&unit.cpu, &target, __ATOMIC_RELAXED);
+            change_queue(queue, unit, target);
             queue.lock.unlock();
             continue;
         }

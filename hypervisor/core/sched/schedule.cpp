@@ -40,31 +40,44 @@ SchedUnit* stealable(RunQueue& victim, CpuId cpu)
     return best;
 }
 
-// Moves the most deserving unit that waits elsewhere with a virtual time below `limit` to `queue`, whose lock is held.
-// Others' locks are only tried, so that no order between queues is needed; true means one was in use.
-bool steal(RunQueue& queue, CpuId cpu, std::uint64_t limit) HV_NO_THREAD_SAFETY
+// The queue, other than that of `cpu`, whose first is the least served, if it is below `limit`.
+RunQueue* find_victim(CpuId cpu, std::int64_t limit)
 {
     RunQueue* victim = nullptr;
-    std::uint64_t least = limit;
     online_cpus().for_each(
         [&](CpuId other)
         {
             RunQueue& candidate = queue_of(other.raw());
-            if (std::uint64_t const first = load_relaxed(candidate.least); other != cpu && first < least)
+            if (std::int64_t const first = load_relaxed(candidate.least); other != cpu && first < limit)
             {
                 victim = &candidate;
-                least = first;
+                limit = first;
             }
         });
+    return victim;
+}
+
+// Moves the most deserving unit that waits elsewhere with a virtual time below `limit` to `queue`, whose lock is held.
+// Others' locks are only tried, so that no order between queues is needed; true means one was in use.
+bool steal(RunQueue& queue, CpuId cpu, std::int64_t limit) HV_NO_THREAD_SAFETY
+{
+    RunQueue* const victim = find_victim(cpu, limit);
     if (victim == nullptr)
         return false;
     if (!victim->lock.try_lock())
         return true;
-    if (SchedUnit* const unit = stealable(*victim, cpu); unit != nullptr && unit->virtual_time < limit)
+    if (limit != kNobody && load_relaxed(victim->least) < limit - kMaxLag)
+    {
+        // They did not drift this far by accident: what waits there may not run here.
+        store_relaxed(victim->offset, victim->offset + limit - load_relaxed(victim->least));
+        publish_least(*victim);
+    }
+    else if (SchedUnit* const unit = stealable(*victim, cpu);
+             unit != nullptr && (limit == kNobody || unit->virtual_time + victim->offset < limit))
     {
         remove(*victim, *unit);
-        __atomic_store(&unit->cpu, &cpu, __ATOMIC_RELAXED);
-        if (unit->virtual_time + kMaxLag < queue.floor)
+        change_queue(*victim, *unit, cpu);
+        if (unit->virtual_time < queue.floor - kMaxLag)
             unit->virtual_time = queue.floor - kMaxLag;
         insert(queue, *unit);
     }
@@ -77,7 +90,7 @@ void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
 {
     for (unsigned round = 0; round < kStealRounds && queue.heap.empty(); ++round)
     {
-        if (!steal(queue, cpu, ~0ull))
+        if (!steal(queue, cpu, kNobody))
             return;
         queue.lock.unlock();
         spin_wait();
@@ -101,8 +114,9 @@ SchedUnit* first_within_cap(RunQueue& queue)
 
 void advance_floor(RunQueue& queue, SchedUnit const& next)
 {
-    std::uint64_t const waiting = load_relaxed(queue.least);
-    std::uint64_t const present = next.virtual_time < waiting ? next.virtual_time : waiting;
+    SchedUnit const* const waiting = queue.heap.first();
+    bool const other = waiting != nullptr && waiting->virtual_time < next.virtual_time;
+    std::int64_t const present = other ? waiting->virtual_time : next.virtual_time;
     if (present > queue.floor)
         queue.floor = present;
 }
@@ -132,7 +146,8 @@ void prolong(RunQueue& queue, Nanoseconds now)
     advance_floor(queue, *queue.current);
     arm_slice(queue, now);
     Nanoseconds const protected_until = queue.picked_at + sched_ratelimit_us() * 1000ull;
-    if (load_relaxed(queue.least) >= queue.current->virtual_time || queue.slice_end <= protected_until)
+    if (queue.heap.empty() || queue.heap.first()->virtual_time >= queue.current->virtual_time ||
+        queue.slice_end <= protected_until)
         return;
     queue.slice_end = protected_until; // somebody is due as soon as the shortest run is over
     timer_set(queue.slice, queue.slice_end);
@@ -163,7 +178,7 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
     ++next->schedules;
     next->charged_until = now;
     queue.picked_at = now;
-    store_relaxed(queue.current_time, next->virtual_time);
+    store_relaxed(queue.current_time, next->virtual_time + queue.offset);
     __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
     vcpu_runstate_change(*next->vcpu, RUNSTATE_running, now);
 }
@@ -171,8 +186,8 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
 // Invites CPUs that run somebody better served, or nobody, to look at this queue. Lock held.
 void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
 {
-    std::uint64_t const least = load_relaxed(queue.least);
-    if (least == ~0ull)
+    std::int64_t const least = load_relaxed(queue.least);
+    if (least == kNobody)
         return;
     online_cpus().for_each(
         [&](CpuId other)
@@ -182,7 +197,8 @@ void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
                 return;
             Nanoseconds since;
             __atomic_load(&candidate.current_since, &since, __ATOMIC_RELAXED);
-            std::uint64_t const ahead = load_relaxed(candidate.current_time) + (now > since ? now - since : 0);
+            auto const running = static_cast<std::int64_t>(now > since ? now - since : 0);
+            std::int64_t const ahead = load_relaxed(candidate.current_time) + running;
             if (!idle_cpus().test(other) && ahead <= least + kImbalance)
                 return;
             store_relaxed(candidate.rebalance, true);
@@ -222,10 +238,10 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     if (load_relaxed(queue.rebalance))
     {
         store_relaxed(queue.rebalance, false);
-        std::uint64_t best = load_relaxed(queue.least);
-        if (previous != nullptr && runnable(*previous->vcpu) && previous->virtual_time < best)
-            best = previous->virtual_time;
-        if (best != ~0ull && best > kImbalance)
+        std::int64_t best = load_relaxed(queue.least);
+        if (previous != nullptr && runnable(*previous->vcpu) && previous->virtual_time + queue.offset < best)
+            best = previous->virtual_time + queue.offset;
+        if (best != kNobody)
             (void)steal(queue, cpu, best - kImbalance);
     }
 
@@ -268,7 +284,7 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
     if (runnable(vcpu))
         if (CpuId target = choose_cpu(unit); target != unit.cpu)
         {
-            __atomic_store(&unit.cpu, &target, __ATOMIC_RELAXED);
+            change_queue(*queue, unit, target);
             queue->lock.unlock();
             queue = &queue_of(target.raw());
             queue->lock.lock();

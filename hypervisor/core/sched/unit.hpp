@@ -35,7 +35,7 @@ struct SchedUnit : HeapNode<SchedUnit>
     bool queued = false;              // under the queue's lock
     bool parked = false;              // under the queue's lock
     bool yielded = false;             // gave way; the next choice prefers others; its own CPU only
-    std::uint64_t virtual_time = 0;   // service received, in nanoseconds at the default weight
+    std::int64_t virtual_time = 0;    // service received, in nanoseconds at the default weight, by its queue's reckoning
     Nanoseconds charged_until{};      // up to where the present run is accounted
     CpuMask hard = CpuMask::all();    // may run on these only
     CpuMask soft = CpuMask::all();    // runs on these when it can

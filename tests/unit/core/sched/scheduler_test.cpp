@@ -109,7 +109,7 @@ TEST_F(SchedulerTest, BlockedVcpuSleepsUntilItIsKicked)
     vcpu.info->evtchn_upcall_mask = 0;
     host::use_cpu(on);
     vcpu_block(vcpu);
-    host::use_cpu(0);
+    host::use_cpu(host::kToolCpu);
     host::settle();
     EXPECT_FALSE(vcpu.sched.running);
     EXPECT_EQ(vcpu_activity(vcpu), VcpuActivity::Blocked);
@@ -127,7 +127,7 @@ TEST_F(SchedulerTest, BlockReturnsAtOnceWhenAnEventIsDeliverable)
     vcpu.info->evtchn_upcall_mask = 0;
     vcpu.info->evtchn_upcall_pending = 1;
     vcpu_block(vcpu);
-    host::use_cpu(0);
+    host::use_cpu(host::kToolCpu);
     host::settle();
     EXPECT_TRUE(vcpu.sched.running);
     vcpu.info->evtchn_upcall_pending = 0;
@@ -141,7 +141,7 @@ TEST_F(SchedulerTest, WakeBetweenBlockAndSwitchIsNotLost)
     vcpu.info->evtchn_upcall_mask = 0;
     vcpu_block(vcpu); // the CPU has not yet left the hypervisor
     vcpu_wake(vcpu);
-    host::use_cpu(0);
+    host::use_cpu(host::kToolCpu);
     host::settle();
     EXPECT_TRUE(vcpu.sched.running);
 }
@@ -157,7 +157,7 @@ TEST_F(SchedulerTest, EventForARunningVcpuKicksItsCpu)
     EXPECT_EQ(host::cpu(on).kicks, kicks + 1);
     mark_event_pending(vcpu); // already pending: silent
     EXPECT_EQ(host::cpu(on).kicks, kicks + 1);
-    host::use_cpu(0);
+    host::use_cpu(host::kToolCpu);
 }
 
 TEST_F(SchedulerTest, LoneSpinnerCausesNoTimerInterrupts)
@@ -235,6 +235,7 @@ TEST_F(SchedulerTest, SleeperIsServedPromptlyAmongManySpinners)
         vcpu.info->evtchn_upcall_mask = 0;
         vcpu.info->evtchn_upcall_pending = 0;
         vcpu_block(vcpu);
+        host::use_cpu(host::kToolCpu);
         host::run_for(37 * kMillisecond);
         std::uint64_t const woken = host::now();
         mark_event_pending(vcpu);
@@ -328,6 +329,7 @@ TEST_F(SchedulerTest, YieldLetsTheOtherRun)
     host::advance(10'000);
     host::use_cpu(0);
     vcpu_yield(running);
+    host::use_cpu(host::kToolCpu);
     host::settle();
     EXPECT_TRUE(waiting.sched.running);
     EXPECT_FALSE(running.sched.running);

@@ -96,7 +96,7 @@ TEST_F(TimerTest, MovesToTheCpuThatSetsIt)
     EXPECT_TRUE(log.empty());
     host::run_for(4000);
     EXPECT_EQ(log.size(), 1u);
-    host::use_cpu(0);
+    host::use_cpu(host::kToolCpu);
 }
 
 TEST_F(TimerTest, MovingADeadlineOutCostsNoHardwareWrite)
@@ -104,10 +104,10 @@ TEST_F(TimerTest, MovingADeadlineOutCostsNoHardwareWrite)
     std::vector<int> log;
     Shot shot(log, 1);
     timer_set(shot.timer, Nanoseconds{host::now() + 1000});
-    std::uint64_t const writes = host::cpu(0).timer_writes;
+    std::uint64_t const writes = host::cpu(host::kToolCpu).timer_writes;
     for (std::uint64_t step = 1; step <= 100; ++step)
         timer_set(shot.timer, Nanoseconds{host::now() + 1000 + step});
-    EXPECT_EQ(host::cpu(0).timer_writes, writes);
+    EXPECT_EQ(host::cpu(host::kToolCpu).timer_writes, writes);
     host::run_for(1050);
     EXPECT_TRUE(log.empty());
     host::run_for(100);
