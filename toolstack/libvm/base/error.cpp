@@ -81,4 +81,12 @@ Error system_error(std::string const& what, int error_number, std::string hint)
     return {exit_code_of_errno(error_number), what + ": " + std::strerror(error_number), std::move(hint)};
 }
 
+Error named_file_error(std::string const& what, int error_number, std::string hint)
+{
+    Error const error = system_error(what, error_number, std::move(hint));
+    return error.code() == ExitCode::NotFound || error_number == ENOTDIR
+               ? Error(ExitCode::Usage, error.what(), error.hint())
+               : error;
+}
+
 } // namespace vm

@@ -47,4 +47,7 @@ ExitCode exit_code_of_errno(int error_number);
 /// An Error from an errno value: "WHAT: strerror".
 Error system_error(std::string const& what, int error_number, std::string hint = {});
 
+/// The same for something that a configuration names: what is not there then is an error of the configuration.
+Error named_file_error(std::string const& what, int error_number, std::string hint = {});
+
 } // namespace vm

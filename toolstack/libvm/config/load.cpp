@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 
+#include <cerrno>
 #include <unistd.h>
 
 namespace vm
@@ -18,6 +19,10 @@ constexpr std::size_t kMaxConfigSize = 1 << 20;
 
 ParsedConfig load_config(std::string const& path)
 {
+    if (::access(path.c_str(), R_OK) != 0)
+    {
+        throw named_file_error("cannot read the configuration '" + path + "'", errno);
+    }
     std::string const text = read_file(path, kMaxConfigSize);
     ParsedConfig parsed = path.ends_with(".toml") ? parse_toml_config(text, path) : parse_xl_config(text, path);
     try

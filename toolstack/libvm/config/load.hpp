@@ -17,7 +17,7 @@ ParsedConfig parse_xl_config(std::string_view text, std::string const& source);
 ParsedConfig parse_toml_config(std::string_view text, std::string const& source);
 
 /// Reads a file, TOML if its name ends in ".toml", xl.cfg otherwise, then completes and checks it.
-/// Throws Error(Usage) for anything wrong with the content and Error(NotFound) for a missing file.
+/// Throws Error(Usage) for anything wrong with the content and for a file that is not there.
 ParsedConfig load_config(std::string const& path);
 
 /// Hypervisor-independent round trip, used for the record of a running guest.

@@ -241,7 +241,7 @@ private:
             {
                 ++position_;
             }
-            else if (peek() != ']')
+            else if (!at_end() && peek() != ']')
             {
                 fail("expected ',' or ']' in the list");
             }

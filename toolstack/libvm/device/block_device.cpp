@@ -34,8 +34,8 @@ Target open_target(DiskConfig const& disk)
     target.fd.reset(::open(disk.target.c_str(), (disk.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK));
     if (!target.fd || ::fstat(target.fd.get(), &target.status) != 0)
     {
-        throw system_error("disk " + disk.device + ": cannot open '" + disk.target + "'", errno,
-                           errno == EROFS || errno == EACCES ? "attach it read-only" : "");
+        throw named_file_error("disk " + disk.device + ": cannot open '" + disk.target + "'", errno,
+                               errno == EROFS || errno == EACCES ? "attach it read-only" : "");
     }
     if (!S_ISREG(target.status.st_mode) && !S_ISBLK(target.status.st_mode))
     {
@@ -57,7 +57,7 @@ std::optional<std::string> backing_file(std::string const& node)
 }
 
 /// Binds `target` to some free loop device; another process may take the offered one, then the next is tried.
-AttachedDisk attach_loop(DiskConfig const& disk, Target const& target)
+AttachedDisk attach_loop(DiskConfig const& disk, Target const& target, UniqueFd& hold)
 {
     UniqueFd const control = open_file("/dev/loop-control", O_RDWR);
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt)
@@ -71,17 +71,18 @@ AttachedDisk attach_loop(DiskConfig const& disk, Target const& target)
         attached.disk = disk;
         attached.node = "/dev/loop" + std::to_string(number);
         attached.loop = true;
-        UniqueFd const loop = open_file(attached.node, O_RDWR);
+        UniqueFd loop = open_file(attached.node, O_RDWR);
         struct stat status = {};
         loop_config config = {};
         config.fd = static_cast<__u32>(target.fd.get());
-        config.info.lo_flags = LO_FLAGS_DIRECT_IO | (disk.writable ? 0 : LO_FLAGS_READ_ONLY);
+        config.info.lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR | (disk.writable ? 0 : LO_FLAGS_READ_ONLY);
         std::strncpy(reinterpret_cast<char*>(config.info.lo_file_name), disk.target.c_str(), LO_NAME_SIZE - 1);
         if (::fstat(loop.get(), &status) == 0 && ::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0)
         {
             attached.major = major(status.st_rdev);
             attached.minor = minor(status.st_rdev);
             attached.backing = backing_file(attached.node).value_or(disk.target);
+            hold = std::move(loop);
             return attached;
         }
         if (errno != EBUSY)
@@ -111,12 +112,12 @@ std::string disk_identity(DiskConfig const& disk)
     return "fs-" + std::to_string(target.status.st_dev) + "-" + std::to_string(target.status.st_ino);
 }
 
-AttachedDisk attach_disk(DiskConfig const& disk)
+AttachedDisk attach_disk(DiskConfig const& disk, UniqueFd& hold)
 {
     Target const target = open_target(disk);
     if (S_ISREG(target.status.st_mode))
     {
-        return attach_loop(disk, target);
+        return attach_loop(disk, target, hold);
     }
     AttachedDisk attached;
     attached.disk = disk;
@@ -124,6 +125,24 @@ AttachedDisk attach_disk(DiskConfig const& disk)
     attached.major = major(target.status.st_rdev);
     attached.minor = minor(target.status.st_rdev);
     return attached;
+}
+
+void keep_disk(UniqueFd const& hold)
+{
+    loop_info64 info = {};
+    if (!hold)
+    {
+        return; // a block device: nothing was set up
+    }
+    if (::ioctl(hold.get(), LOOP_GET_STATUS64, &info) != 0)
+    {
+        throw system_error("cannot read the state of a loop device", errno);
+    }
+    info.lo_flags &= ~static_cast<__u32>(LO_FLAGS_AUTOCLEAR);
+    if (::ioctl(hold.get(), LOOP_SET_STATUS64, &info) != 0)
+    {
+        throw system_error("cannot make a loop device last", errno);
+    }
 }
 
 bool disk_is_bound(AttachedDisk const& disk)

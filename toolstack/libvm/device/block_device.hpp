@@ -2,6 +2,7 @@
 // Makes a disk's target usable by the block back end: files through loop devices, block devices as they are.
 #pragma once
 
+#include "base/unique_fd.hpp"
 #include "config/guest_config.hpp"
 #include "store/layout.hpp"
 
@@ -17,8 +18,12 @@ void check_disk_target(DiskConfig const& disk);
 /// Identifies what is behind a target, whatever its path: "fs-DEV-INODE" or "dev-MAJOR-MINOR".
 std::string disk_identity(DiskConfig const& disk);
 
-/// Sets up a loop device for a file, or looks up the numbers of a block device.
-AttachedDisk attach_disk(DiskConfig const& disk);
+/// Sets up a loop device for a file, or looks up the numbers of a block device. A loop device set up so goes by
+/// itself when `hold` is closed, also because its process dies, until keep_disk() makes it last.
+AttachedDisk attach_disk(DiskConfig const& disk, UniqueFd& hold);
+
+/// To be called when the loop device is on record, so that somebody will take it down.
+void keep_disk(UniqueFd const& hold);
 
 /// Takes the loop device down again; done at once if nobody has it open, else when its last user closes it.
 void detach_disk(AttachedDisk const& disk);

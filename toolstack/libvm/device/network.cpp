@@ -61,7 +61,7 @@ void check_bridge(std::string const& bridge)
 {
     if (!interface_exists(bridge))
     {
-        throw Error(ExitCode::NotFound, "there is no bridge '" + bridge + "'",
+        throw Error(ExitCode::Usage, "there is no bridge '" + bridge + "'",
                     "create it, or name another with bridge= in the vif");
     }
     if (::access(("/sys/class/net/" + bridge + "/bridge").c_str(), F_OK) != 0 &&

@@ -11,7 +11,7 @@
 namespace vm
 {
 
-/// Throws Error(NotFound) if there is no such interface and Error(Usage) if it is not a bridge.
+/// Throws Error(Usage) if there is no such interface, or if it is not a bridge.
 void check_bridge(std::string const& bridge);
 
 bool interface_exists(std::string const& name);

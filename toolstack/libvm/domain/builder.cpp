@@ -18,7 +18,7 @@ void check_file(std::string const& what, std::string const& path)
     struct stat status = {};
     if (!fd || ::fstat(fd.get(), &status) != 0)
     {
-        throw system_error("cannot open the " + what + " '" + path + "'", errno);
+        throw named_file_error("cannot open the " + what + " '" + path + "'", errno);
     }
     if (!S_ISREG(status.st_mode))
     {
@@ -51,7 +51,8 @@ void GuestImage::require(int result, std::string const& what, ExitCode code, std
 {
     if (result != 0)
     {
-        throw Error(code, hypervisor_.error(what).what(), hint);
+        std::string const said = hypervisor_.take_library_errors();
+        throw Error(code, what + (said.empty() ? " failed" : ": " + said), hint);
     }
 }
 
@@ -75,7 +76,7 @@ GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest)
         require(xc_dom_module_file(image, guest.ramdisk.c_str(), nullptr),
                 "cannot read the ramdisk '" + guest.ramdisk + "'", ExitCode::Usage, "");
     }
-    require(xc_dom_boot_xen_init(image, hypervisor.handle(), DOMID_INVALID), "asking what the hypervisor offers",
+    require(xc_dom_boot_xen_init(image, hypervisor.handle(), DOMID_INVALID), "cannot ask what the hypervisor offers",
             ExitCode::Failed, "");
     require(xc_dom_parse_image(image), "the kernel '" + guest.kernel + "' cannot be booted", ExitCode::Usage,
             "give an undamaged x86-64 Linux kernel (bzImage or ELF) with paravirtual Xen support");
@@ -90,14 +91,14 @@ void GuestImage::build(DomainId domain, GuestRings& rings)
     image->console_domid = kControlDomain;
     image->xenstore_domid = kControlDomain;
     std::string const size = std::to_string(guest_.memory_mib) + " MiB";
-    require(xc_dom_mem_init(image, static_cast<unsigned>(guest_.memory_mib)), "planning " + size + " of memory",
+    require(xc_dom_mem_init(image, static_cast<unsigned>(guest_.memory_mib)), "cannot plan " + size + " of memory",
             ExitCode::Failed, "");
-    require(xc_dom_boot_mem_init(image), "allocating " + size + " of memory", ExitCode::NoResources,
+    require(xc_dom_boot_mem_init(image), "cannot allocate " + size + " of memory", ExitCode::NoResources,
             "destroy guests or give this one less memory");
-    require(xc_dom_build_image(image), "loading kernel and ramdisk into " + size, ExitCode::NoResources,
+    require(xc_dom_build_image(image), "cannot load kernel and ramdisk into " + size, ExitCode::NoResources,
             "is the memory large enough for the unpacked kernel and the ramdisk?");
-    require(xc_dom_boot_image(image), "setting up the first vCPU", ExitCode::Failed, "");
-    require(xc_dom_gnttab_init(image), "granting the rings to the control domain", ExitCode::Failed, "");
+    require(xc_dom_boot_image(image), "cannot set up the first vCPU", ExitCode::Failed, "");
+    require(xc_dom_gnttab_init(image), "cannot grant the rings to the control domain", ExitCode::Failed, "");
     rings.console_frame = xc_dom_p2m(image, image->console_pfn);
     rings.store_frame = xc_dom_p2m(image, image->xenstore_pfn);
 }

@@ -161,15 +161,20 @@ void Creation::claim()
 
 void Creation::attach_disks()
 {
+    std::vector<UniqueFd> holds; // until they are on record; closed before any of them is undone
     for (DiskConfig const& disk : record_.config.disks)
     {
-        AttachedDisk const attached = attach_disk(disk);
+        AttachedDisk const attached = attach_disk(disk, holds.emplace_back());
         record_.disks.push_back(attached);
         undo_.push([attached] { release_disks({attached}); });
     }
     if (!record_.disks.empty())
     {
         host_.registry.write(record_);
+    }
+    for (UniqueFd const& hold : holds)
+    {
+        keep_disk(hold);
     }
 }
 

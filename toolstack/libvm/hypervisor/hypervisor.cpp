@@ -128,6 +128,11 @@ Error Hypervisor::error(std::string const& what, std::string hint) const
     return {exit_code_of_errno(error_number), cause, std::move(hint)};
 }
 
+std::string Hypervisor::take_library_errors() const
+{
+    return log_->take_errors();
+}
+
 std::optional<DomainInfo> Hypervisor::domain(DomainId id) const
 {
     xc_domaininfo_t raw = {};

@@ -104,6 +104,9 @@ public:
     /// An Error for the call that has just failed: errno, and what the library said about it.
     Error error(std::string const& what, std::string hint = {}) const;
 
+    /// What the library has said since this was last asked, for calls that do not set errno reliably.
+    std::string take_library_errors() const;
+
     HostInfo host_info() const;
     std::uint64_t free_pages() const;
     std::uint64_t total_pages() const;

@@ -2,9 +2,11 @@
 // The receiving end of Xen's logging interface.
 #include "hypervisor/library_log.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 namespace vm
@@ -13,6 +15,31 @@ namespace
 {
 
 constexpr std::size_t kMaxKept = 2048;
+
+bool is_source_word(std::string_view word)
+{
+    return !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == word.npos;
+}
+
+/// The libraries start messages with "panic: FILE:LINE: FUNCTION: "; users are served better without.
+std::string without_source(std::string_view text)
+{
+    for (std::size_t colon = text.find(':'); colon != text.npos && is_source_word(text.substr(0, colon));
+         colon = text.find(':'))
+    {
+        text.remove_prefix(colon + 1);
+        text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+    }
+    std::string clean;
+    for (char const character : text)
+    {
+        if (character != '\n')
+        {
+            clean += character;
+        }
+    }
+    return clean;
+}
 
 } // namespace
 
@@ -40,7 +67,7 @@ void LibraryLog::message(xentoollog_logger* logger, xentoollog_level level, int 
     if (level >= XTL_ERROR && self->errors_.size() < kMaxKept)
     {
         self->errors_ += (self->errors_.empty() ? "" : "; ");
-        self->errors_ += text;
+        self->errors_ += without_source(text);
     }
 }
 

@@ -82,6 +82,13 @@ std::string interface_name(std::uint32_t domain, std::uint32_t index, NicConfig 
     return nic.interface_name.empty() ? "vif" + number(domain) + "." + number(index) : nic.interface_name;
 }
 
+void add_host_nodes(StoreBatch& batch)
+{
+    batch.make_directory("/vm");
+    batch.make_directory("/local/domain/0/backend/vbd");
+    batch.make_directory("/local/domain/0/backend/vif");
+}
+
 void add_domain_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest)
 {
     std::string const path = domain_path(domain);

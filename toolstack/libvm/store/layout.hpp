@@ -43,6 +43,9 @@ std::string frontend_path(std::uint32_t domain, char const* kind, std::uint32_t 
 /// The name of a network interface in the control domain.
 std::string interface_name(std::uint32_t domain, std::uint32_t index, NicConfig const& nic);
 
+/// The directories under which all guests' nodes lie; made once, so that a guest's end leaves the store as it was.
+void add_host_nodes(StoreBatch& batch);
+
 /// Everything but the rings; for one transaction.
 void add_domain_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest);
 void add_disk_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest, AttachedDisk const& disk);

@@ -95,6 +95,9 @@ void Supervisor::run(std::function<void()> const& ready)
 {
     UniqueFd const signals = signals_as_file();
     UniqueFd const registry_events = watch_guests(host_.registry);
+    StoreBatch batch;
+    add_host_nodes(batch);
+    host_.store.run(batch);
     host_.store.watch("@releaseDomain", kToken);
     sweep();
     ready();
