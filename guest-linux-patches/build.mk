@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 FLAVOUR ?= micro
 kit := guest-linux-patches
 
-.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel
+.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel bench-guest
 
 all: guest-kernel
 
@@ -24,3 +24,12 @@ test:
 # Report, patch by patch, what applies to the packaged source or to SOURCE=tarball; WRITE=1 refreshes moved patches.
 guest-kernel-rebase:
 	@$(PYTHON) $(kit)/rebase_guest_kernel.py $(if $(SOURCE),--source $(SOURCE)) $(if $(WRITE),--write)
+
+# The built kernel as guests on Tessera and on stock Xen, and a second build (long).
+test-guest-kernel: guest-kernel
+	@$(PYTHON) $(kit)/check_guest_kernel.py --kernel build/guest/$(FLAVOUR) $(if $(HYPERVISORS),--hypervisors $(HYPERVISORS))
+
+# Instructions per workload without and with the patches.
+HYPERVISOR ?= tessera
+bench-guest: guest-kernel guest-kernel-unpatched
+	@$(PYTHON) $(kit)/bench_guest.py --hypervisor $(HYPERVISOR) --baseline build/guest/$(FLAVOUR)-unpatched/vmlinuz --kernel build/guest/$(FLAVOUR)/vmlinuz

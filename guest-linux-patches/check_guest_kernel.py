@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Checks a built kernel as a whole: its size, its sums, its guests on Tessera and on stock Xen, and that it builds to the same bits again."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.guests import Run, run_guests
+from lab.workload import ROOT, read_figures
+
+KIT = ROOT / "guest-linux-patches"
+SIZE_LIMIT = 4 << 20
+
+
+class Failure(Exception):
+    """Why a check failed."""
+
+
+def check_sums(kernel: Path) -> str:
+    """The artefacts are whole."""
+    result = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=kernel, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Failure(result.stdout + result.stderr)
+    return "all artefacts have their sums"
+
+
+def check_size(kernel: Path) -> str:
+    """The compressed image is small."""
+    size = (kernel / "vmlinuz").stat().st_size
+    if size > SIZE_LIMIT:
+        raise Failure(f"vmlinuz has {size} bytes, more than {SIZE_LIMIT}")
+    return f"vmlinuz has {size / (1 << 20):.2f} MiB"
+
+
+def check_workloads(kernel: Path, hypervisor: str, tool: str) -> str:
+    """Every workload passes in a guest of one vCPU with 64 MiB and one of two with 96."""
+    log = ROOT / "build" / "logs" / f"guest-kernel-{hypervisor}.log"
+    runs = [Run("one", kernel / "vmlinuz", 64), Run("two", kernel / "vmlinuz", 96, vcpus=2)]
+    for name, console in run_guests(hypervisor, tool, runs, log, counting=False, limit_seconds=900, cpus=2).items():
+        if not read_figures(console).passed:
+            raise Failure(f"the workloads did not pass in guest {name}; see {log}\n" + "\n".join(console.splitlines()[-15:]))
+        if trouble := [line for line in console.splitlines() if "WARNING:" in line or "BUG:" in line or "multicall(s) failed" in line]:
+            raise Failure(f"the kernel complained in guest {name}; see {log}\n" + "\n".join(trouble))
+    return "all workloads passed with one and two vCPUs"
+
+
+def check_least_memory(kernel: Path, hypervisor: str, tool: str) -> str:
+    """Init is reached in 24 MiB."""
+    command = [sys.executable, str(KIT / "least_memory.py"), "--hypervisor", hypervisor, "--tool", tool, "--kernel", str(kernel / "vmlinuz"), "--at-most", "24"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Failure(result.stdout + result.stderr)
+    return result.stdout.strip().rsplit(": ", 1)[-1]
+
+
+def check_rebuild(kernel: Path) -> str:
+    """Building again from scratch gives the same bits."""
+    again = ROOT / "build" / "guest-again"
+    command = [sys.executable, str(KIT / "build_guest_kernel.py"), "--flavour", kernel.name, "--rebuild", "--output", str(again)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Failure(result.stderr)
+    if (again / kernel.name / "SHA256SUMS").read_bytes() != (kernel / "SHA256SUMS").read_bytes():
+        raise Failure(f"{again / kernel.name} and {kernel} differ")
+    return "two builds are bit-identical"
+
+
+def main() -> int:
+    """Entry point; the last line counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", type=Path, default=ROOT / "build/guest/micro", help="directory of the artefacts (default: build/guest/micro)")
+    parser.add_argument("--hypervisors", default="tessera,stock", help="comma-separated (default: tessera,stock)")
+    parser.add_argument("--tool", default="xl", choices=["xl", "vmctl"], help="what creates the guests (default: xl)")
+    parser.add_argument("--no-rebuild", action="store_true", help="leave the second build out")
+    arguments = parser.parse_args()
+    kernel = arguments.kernel.absolute()
+    checks: list[tuple[str, Callable[[], str]]] = [("sums", lambda: check_sums(kernel)), ("size", lambda: check_size(kernel))]
+    for hypervisor in filter(None, arguments.hypervisors.split(",")):
+        checks.append((f"workloads on {hypervisor}", lambda name=hypervisor: check_workloads(kernel, name, arguments.tool)))
+        checks.append((f"least memory on {hypervisor}", lambda name=hypervisor: check_least_memory(kernel, name, arguments.tool)))
+    if not arguments.no_rebuild:
+        checks.append(("rebuild", lambda: check_rebuild(kernel)))
+    failed = 0
+    for name, check in checks:
+        start = time.monotonic()
+        try:
+            verdict, text = "pass", check()
+        except (Failure, RuntimeError, OSError) as error:
+            verdict, text, failed = "FAIL", str(error), failed + 1
+        print(f"{verdict}  {name} ({time.monotonic() - start:.0f} s): {text}", flush=True)
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
