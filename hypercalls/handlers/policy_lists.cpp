@@ -17,7 +17,11 @@ Result<void> write_policy(CpuPolicy const& policy, PolicyLists& lists)
         HV_REQUIRE(written < lists.leaf_count, Errno::NoBufs);
         HV_TRY_VOID(GuestOut<abi::xen_cpuid_leaf>(lists.leaves).write(leaf, written++));
     }
-    lists.leaf_count = lists.leaves != 0 ? written : policy::kMaxSerialisedLeaves;
+    // The tools' library takes the count it gets as the size of a list of its own, which has places for every leaf it
+    // knows. Sub-leaf 62 of leaf 0xd, which is not an XSAVE component, fills up to that size.
+    for (; lists.leaves != 0 && written < policy::kReportedLeaves && written < lists.leaf_count; ++written)
+        HV_TRY_VOID(GuestOut<abi::xen_cpuid_leaf>(lists.leaves).write({0xd, 62, 0, 0, 0, 0}, written));
+    lists.leaf_count = lists.leaves != 0 ? written : policy::kReportedLeaves;
     written = position = 0;
     abi::xen_msr_entry entry;
     while (lists.msrs != 0 && policy::next_msr(policy, position, entry))
@@ -25,14 +29,14 @@ Result<void> write_policy(CpuPolicy const& policy, PolicyLists& lists)
         HV_REQUIRE(written < lists.msr_count, Errno::NoBufs);
         HV_TRY_VOID(GuestOut<abi::xen_msr_entry>(lists.msrs).write(entry, written++));
     }
-    lists.msr_count = lists.msrs != 0 ? written : policy::kMaxSerialisedMsrs;
+    lists.msr_count = lists.msrs != 0 ? written : policy::kReportedMsrs;
     return {};
 }
 
 Result<void> apply_policy(Domain& domain, PolicyLists const& lists, policy::PolicyError& error)
 {
-    HV_REQUIRE(lists.leaf_count <= policy::kMaxSerialisedLeaves && lists.msr_count <= policy::kMaxSerialisedMsrs,
-               Errno::TooBig);
+    constexpr std::uint32_t kLongest = 1024; // bounds the work
+    HV_REQUIRE(lists.leaf_count <= kLongest && lists.msr_count <= kLongest, Errno::TooBig);
     policy::PolicyUpdate update(*domain.policy);
     Result<void> result;
     for (std::uint32_t i = 0; i < lists.leaf_count && result; ++i)

@@ -144,6 +144,9 @@ Result<void> set_vcpu_context(Vcpu& vcpu, abi::vcpu_guest_context const& context
     if ((context.flags & VGCF_I387_VALID) != 0)
         port::set_fpu(vcpu, reinterpret_cast<std::byte const*>(&context.fpu_ctxt), sizeof(context.fpu_ctxt));
     vcpu.domain().vm_assist |= static_cast<std::uint32_t>(context.vm_assist) & kSettableAssists;
+    // The tools have cleared shared_info since the clocks were written there: both are due again.
+    vcpu.time.info_generation = 0;
+    vcpu.domain().wallclock_generation = 0;
     vcpu.initialised = true;
     return {};
 }

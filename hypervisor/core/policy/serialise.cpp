@@ -123,6 +123,8 @@ Result<void> PolicyUpdate::apply(abi::xen_cpuid_leaf const& leaf)
         return {};
     bool const plain = leaf.subleaf == XEN_CPUID_NO_SUBLEAF;
     CpuidLeaf* const stored = plain == has_subleaves(leaf.leaf) ? nullptr : policy_.find(leaf.leaf, leaf.subleaf);
+    if (stored == nullptr && (leaf.a | leaf.b | leaf.c | leaf.d) == 0)
+        return {}; // the tools list leaves that we have no place for (XSAVE components); zero is what those read as
     if (stored == nullptr)
     {
         static_cast<void>(refuse(leaf.leaf, leaf.subleaf));

@@ -17,11 +17,15 @@ class Domain;
 namespace hv::policy
 {
 
-// Upper bounds of what serialisation yields: what the tools are told when they ask with an empty buffer.
+// Upper bounds of what serialisation yields.
 inline constexpr std::uint32_t kMaxSerialisedLeaves = CpuPolicy::kBasicLeaves + CpuPolicy::kCacheLeaves +
                                                       CpuPolicy::kFeatureLeaves + CpuPolicy::kTopologyLeaves +
                                                       CpuPolicy::kXsaveLeaves + CpuPolicy::kExtendedLeaves;
 inline constexpr std::uint32_t kMaxSerialisedMsrs = 2;
+// What the tools are told when they ask with an empty buffer: they size lists of their own by it, and those have places
+// for more leaves than ours (64 XSAVE components, the hypervisor's own leaves).
+inline constexpr std::uint32_t kReportedLeaves = 120; // seen with xen-cpuid -p; the tools refuse longer lists
+inline constexpr std::uint32_t kReportedMsrs = 2;
 
 // The leaves in ascending order, one at a time: set `position` to 0, call until it returns false.
 [[nodiscard]] bool next_leaf(CpuPolicy const& policy, std::uint32_t& position, abi::xen_cpuid_leaf& leaf);
