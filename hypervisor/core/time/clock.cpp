@@ -197,12 +197,15 @@ Result<void> vcpu_register_time_area(Vcpu& vcpu, GuestVirtual area)
 
 Result<void> vcpu_register_runstate_area(Vcpu& vcpu, GuestVirtual area)
 {
+    bool const now = area.raw() != 0 && &vcpu == port::current();
+    if (now)
+    {
+        abi::vcpu_runstate_info const content = vcpu_runstate(vcpu);
+        HV_REQUIRE(port::copy_to_guest(area, &content, sizeof(content)), Errno::Fault);
+    }
     vcpu.time.runstate_area = area;
-    if (area.raw() == 0 || &vcpu != port::current())
-        return {};
-    abi::vcpu_runstate_info const now = vcpu_runstate(vcpu);
-    HV_REQUIRE(port::copy_to_guest(area, &now, sizeof(now)), Errno::Fault);
-    write_runstate_area(vcpu);
+    if (now)
+        write_runstate_area(vcpu);
     return {};
 }
 
