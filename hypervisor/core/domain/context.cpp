@@ -52,6 +52,7 @@ void set_registers(PvState& pv, abi::vcpu_guest_context const& context)
     pv.regs.fs = policy::fix_data_selector(context.user_regs.fs);
     pv.regs.gs = policy::fix_data_selector(context.user_regs.gs);
     pv.regs.rflags = (context.user_regs.rflags & kFlagsAllowed) | kFlagsFixed | kFlagsInterrupt;
+    pv.iopl = static_cast<std::uint8_t>(context.user_regs.rflags >> 12 & 3); // Linux starts its other CPUs with IOPL 1
     pv.regs.error_code = 0;
     pv.regs.entry_vector = 0;
     pv.in_kernel = (context.flags & VGCF_in_kernel) != 0;
