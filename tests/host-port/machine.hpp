@@ -8,6 +8,7 @@
 #include <core/domain/lifecycle.hpp>
 #include <port/port.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -23,8 +24,8 @@ inline constexpr std::uint64_t kFrames = 32768; // 128 MiB
 struct Cpu
 {
     Vcpu* current = nullptr;
-    bool schedule_requested = false;
-    std::uint64_t kicks = 0;
+    std::atomic<bool> schedule_requested = false;
+    std::atomic<std::uint64_t> kicks = 0;
     std::uint64_t timer = 0; // deadline in nanoseconds, 0 = off
     std::uint64_t timer_writes = 0;
     std::uint64_t switches = 0;
@@ -51,6 +52,8 @@ void use_cpu(unsigned number); // the calling thread is this CPU from now on
 unsigned this_cpu_number();
 Flushes& flushes();
 void set_stable_tsc(bool stable);
+// True while one thread per CPU calls pass(): waiting then means waiting for that thread.
+void set_threaded(bool threaded);
 
 // ---- time
 std::uint64_t now();

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 namespace hv::host
 {
@@ -29,7 +30,8 @@ std::byte* ram = nullptr;
 std::uint64_t* m2p_table = nullptr;
 Cpu cpus[kCpus + 1];
 Flushes flush_record;
-std::uint64_t clock_now = 1'000'000'000;
+std::atomic<std::uint64_t> clock_now = 1'000'000'000;
+std::atomic<bool> threaded = false;
 bool stable_tsc = true;
 thread_local unsigned current_cpu = kToolCpu;
 std::mutex log_mutex;
@@ -168,6 +170,11 @@ void set_stable_tsc(bool stable)
     stable_tsc = stable;
 }
 
+void set_threaded(bool is_threaded)
+{
+    threaded = is_threaded;
+}
+
 std::uint64_t now()
 {
     return clock_now;
@@ -190,9 +197,8 @@ void pass(unsigned number)
             own.timer = 0;
             timers_run(CpuId{number});
         }
-        else if (own.schedule_requested)
+        else if (own.schedule_requested.exchange(false))
         {
-            own.schedule_requested = false;
             switch_context(own, schedule(CpuId{number}));
         }
         else
@@ -227,7 +233,7 @@ void run_for(std::uint64_t nanoseconds)
     while (clock_now < end)
     {
         std::uint64_t const next = earliest_timer();
-        clock_now = next < end ? std::max(next, clock_now) : end;
+        clock_now = next < end ? std::max(next, clock_now.load()) : end;
         settle();
     }
 }
@@ -333,6 +339,11 @@ void log_write(LogLevel, char const* text, std::size_t length)
 // Another CPU is awaited: it gets its turn. A thread that stands for one CPU of several just goes on trying.
 void spin_wait()
 {
+    if (host::threaded)
+    {
+        std::this_thread::yield();
+        return;
+    }
     static thread_local unsigned depth = 0;
     static thread_local unsigned long turns = 0;
     if (++turns > 100'000'000)
