@@ -38,21 +38,46 @@ FileDescriptor catch_signals()
 
 }  // namespace
 
-Daemon::Daemon(Options const& options, Log& log)
-    : options_(options), log_(log), store_({.key = random_key()}), signals_(catch_signals())
+Daemon::Daemon(Options const& options, std::vector<std::string> arguments, Log& log)
+    : options_(options), log_(log), store_({.key = random_key()}), live_update_(std::move(arguments)),
+      signals_(catch_signals())
 {
+    RecoveredRings rings;
+    Handover handover;
     store_.set_control_host(this);
-    create_first_nodes();
-    sockets_ = std::make_unique<SocketServer>(loop_, store_, SocketServer::listen_at(options.socket));
+    if (!options.state.empty()) {
+        journal_ = std::make_unique<Journal>(options.state);
+    }
+    if (options.handover >= 0) {
+        LiveUpdate::load(options.handover, store_, rings, handover);
+    } else {
+        recover(rings);
+    }
+    if (journal_ != nullptr) {
+        journal_->start(store_, rings);
+        store_.set_commit_log(journal_.get());
+    }
+    FileDescriptor listener =
+        handover.listener >= 0 ? FileDescriptor(handover.listener) : SocketServer::listen_at(options.socket);
+    sockets_ = std::make_unique<SocketServer>(loop_, store_, std::move(listener));
+    for (auto const& socket : handover.sockets) {
+        auto& connection = sockets_->adopt(FileDescriptor(socket.descriptor));
+        Client& client = connection.client();
+        client.recovered = true;
+        client.output.restore(socket.output);
+        for (auto const& watch : socket.watches) {
+            store_.restore_watch(client, watch.path, watch.token, watch.prefix, watch.depth);
+        }
+        store_.fire_all(client);
+        connection.restore_input(socket.input);
+        connection.resume_input();
+    }
+    if (!options.metrics.empty()) {
+        metrics_ = std::make_unique<MetricsServer>(loop_, store_, SocketServer::listen_at(options.metrics));
+    }
     loop_.add(signals_.get(), EPOLLIN, *this);
     if (options.domains) {
-        hypervisor_ = std::make_unique<XenHypervisor>();
-        rings_ = std::make_unique<RingServer>(loop_, store_, *hypervisor_);
-        store_.set_domain_host(rings_.get());
-        std::uint32_t const port = hypervisor_->control_domain_port();
-        if (int const error = port == 0 ? 0 : store_.introduce(0, 0, port); error != 0) {
-            throw std::runtime_error("cannot connect the control domain's kernel: " + std::string(error_name(error)));
-        }
+        connect_domains(rings);
     }
 }
 
@@ -60,6 +85,53 @@ Daemon::~Daemon()
 {
     loop_.remove(signals_.get(), *this);
     ::unlink(options_.socket.c_str());
+    if (!options_.metrics.empty()) {
+        ::unlink(options_.metrics.c_str());
+    }
+}
+
+void Daemon::recover(RecoveredRings& rings)
+{
+    std::size_t const records = journal_ == nullptr ? 0 : journal_->recover(store_, rings);
+    if (records == 0) {
+        create_first_nodes();
+    } else {
+        log_.write(LogLevel::Info, "recovered",
+                   "records=" + std::to_string(records) + " nodes=" + std::to_string(store_.nodes().node_count()) +
+                       " domains=" + std::to_string(store_.domains().size()));
+    }
+}
+
+// Connects the control domain's kernel and every domain that an earlier daemon served.
+void Daemon::connect_domains(RecoveredRings const& rings)
+{
+    hypervisor_ = std::make_unique<XenHypervisor>();
+    rings_ = std::make_unique<RingServer>(loop_, store_, *hypervisor_, journal_.get());
+    store_.set_domain_host(rings_.get());
+    if (journal_ != nullptr) {
+        journal_->set_ring_source([this](std::string& out) {
+            rings_->for_each_state(
+                [&](std::uint16_t domain, RecoveredRing const& ring) { encode_ring(domain, ring, out); });
+        });
+    }
+    std::uint32_t const control_port = hypervisor_->control_domain_port();
+    std::vector<std::uint16_t> gone;
+    for (auto const& [id, domain] : store_.domains()) {
+        auto const ring = rings.find(id);
+        RecoveredRing const known = ring == rings.end() ? RecoveredRing() : ring->second;
+        if (rings_->reattach(*domain.client, domain.frame, id == 0 ? control_port : domain.port, known) != 0) {
+            gone.push_back(id);
+        } else {
+            store_.fire_all(*domain.client);
+        }
+    }
+    store_.domains_ended(gone, {});
+    if (control_port != 0 && store_.domain(0) == nullptr) {
+        if (int const error = store_.introduce(0, 0, control_port); error != 0) {
+            throw std::runtime_error("cannot connect the control domain's kernel: " + std::string(error_name(error)));
+        }
+    }
+    rings_->scan_domains();
 }
 
 void Daemon::create_first_nodes()
@@ -89,7 +161,7 @@ void Daemon::flush_clients()
             static_cast<SocketConnection*>(client->transport)->flush();
         } else if (rings_ != nullptr && client->transport != nullptr) {
             rings_->flush(*client);
-        } else {
+        } else {  // a domain that was introduced without a hypervisor
             client->output.clear();
         }
     }
@@ -104,45 +176,56 @@ void Daemon::run()
             rings_->run_ready();
         }
         flush_clients();
-        busy = rings_ != nullptr && rings_->has_ready();
+        busy = (rings_ != nullptr && rings_->has_ready()) || (journal_ != nullptr && journal_->maintain(store_));
+        if (live_update_.wanted()) {
+            log_.write(LogLevel::Info, "live-update");
+            std::string const cause = live_update_.execute(store_, *sockets_, rings_.get());
+            log_.write(LogLevel::Error, "live-update-failed", "cause=\"" + cause + "\"");
+        }
     }
     log_.write(LogLevel::Info, "stop");
+}
+
+std::string Daemon::control_log(std::vector<std::string_view> const& arguments)
+{
+    LogLevel level = log_.level();
+    if (arguments.size() == 1) {
+        return "level " + std::string(log_level_name(level)) + "\n";
+    }
+    if (arguments[1] == "on" || arguments[1] == "off") {
+        level = arguments[1] == "on" ? LogLevel::Debug : LogLevel::Info;
+    } else if (!parse_log_level(arguments[1], level)) {
+        return "usage: log [on | off | error | warning | info | debug]\n";
+    }
+    log_.set_level(level);
+    return "OK";
 }
 
 bool Daemon::control(std::vector<std::string_view> const& arguments, std::string& answer)
 {
     std::string_view const command = arguments[0];
     if (command == "log") {
-        LogLevel level = log_.level();
-        if (arguments.size() == 2 && (arguments[1] == "on" || arguments[1] == "off")) {
-            level = arguments[1] == "on" ? LogLevel::Debug : LogLevel::Info;
-        } else if (arguments.size() == 2 && !parse_log_level(arguments[1], level)) {
-            answer = "usage: log [on | off | error | warning | info | debug]\n";
-            return true;
-        }
-        log_.set_level(level);
-        answer = arguments.size() == 1 ? "level " + std::string(log_level_name(level)) + "\n" : "OK";
-        return true;
-    }
-    if (command == "logfile") {
+        answer = control_log(arguments);
+    } else if (command == "logfile") {
         bool const opened = arguments.size() == 2 && log_.open(std::string(arguments[1]));
         answer = opened ? "OK" : "logfile: cannot open the file\n";
-        return true;
-    }
-    if (command == "print") {
+    } else if (command == "print") {
         std::string text;
         for (std::size_t i = 1; i < arguments.size(); ++i) {
             text += std::string(i == 1 ? "" : " ") + std::string(arguments[i]);
         }
         log_.write(LogLevel::Info, "print", "text=\"" + text + "\"");
         answer = "OK";
-        return true;
+    } else if (command == "live-update") {
+        answer = live_update_.control(arguments);
+    } else if (command == "counters") {
+        answer = metrics_text(store_);
+    } else if (command == "help") {
+        answer = "check\ncounters\nhelp\nlive-update\nlog\nlogfile\nmemreport\nprint\nquota\nquota-soft\n";
+    } else {
+        return false;
     }
-    if (command == "help") {
-        answer = "check help log logfile memreport print quota";
-        return true;
-    }
-    return false;
+    return true;
 }
 
 }  // namespace tessera::store

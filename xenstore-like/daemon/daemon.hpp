@@ -2,7 +2,10 @@
 // Joins the store with its transports and runs them.
 #pragma once
 
+#include "daemon/live_update.hpp"
+#include "daemon/metrics.hpp"
 #include "daemon/options.hpp"
+#include "journal/journal.hpp"
 #include "service/store.hpp"
 #include "transport/ring_server.hpp"
 #include "transport/socket_server.hpp"
@@ -13,8 +16,9 @@ namespace tessera::store {
 
 class Daemon final : public Pollable, public ControlHost {
 public:
-    // Opens everything that can fail. Throws std::runtime_error with the cause.
-    Daemon(Options const& options, Log& log);
+    // Opens everything that can fail. `arguments` are the program's own, for live updates.
+    // Throws std::runtime_error with the cause.
+    Daemon(Options const& options, std::vector<std::string> arguments, Log& log);
     ~Daemon() override;
 
     // Runs until SIGTERM or SIGINT.
@@ -25,15 +29,21 @@ public:
 
 private:
     void create_first_nodes();
+    void recover(RecoveredRings& rings);
+    void connect_domains(RecoveredRings const& rings);
     void flush_clients();
+    std::string control_log(std::vector<std::string_view> const& arguments);
 
     Options const& options_;
     Log& log_;
     EventLoop loop_;
     std::unique_ptr<Hypervisor> hypervisor_;
     Store store_;
+    std::unique_ptr<Journal> journal_;
     std::unique_ptr<RingServer> rings_;
     std::unique_ptr<SocketServer> sockets_;
+    std::unique_ptr<MetricsServer> metrics_;
+    LiveUpdate live_update_;
     FileDescriptor signals_;
     bool stop_ = false;
 };

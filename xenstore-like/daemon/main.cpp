@@ -27,7 +27,7 @@ int main(int count, char** arguments)
         if (!options.foreground) {
             waiting_parent = detach();
         }
-        Daemon daemon(options, log);
+        Daemon daemon(options, {arguments, arguments + count}, log);
         announce_ready(std::move(waiting_parent), options.pid_file);
         log.write(LogLevel::Info, "ready", "socket=" + options.socket);
         daemon.run();

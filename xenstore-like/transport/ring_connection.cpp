@@ -6,10 +6,63 @@
 
 namespace tessera::store {
 
-RingConnection::RingConnection(Store& store, Client& client, xenstore_domain_interface* page)
-    : store_(store), client_(client), ring_(page)
+RingConnection::RingConnection(Store& store, Client& client, xenstore_domain_interface* page, RingLedger* ledger)
+    : store_(store), client_(client), ring_(page), ledger_(ledger),
+      position_{ring_.request_consumer(), ring_.response_producer()}, recorded_end_(position_.response_producer)
 {
     ring_.announce();
+}
+
+// The order of records decides what happened last: the position is stored when a reply has been placed; a reply that
+// did not fit was recorded before that; a change was recorded, with its request, before its reply.
+bool RingConnection::recover(RecoveredRing const& known)
+{
+    position_ = known.position;
+    auto const later = [this](std::uint32_t consumer) {
+        return static_cast<std::int32_t>(consumer - position_.request_consumer) > 0;
+    };
+    if (known.output.valid && later(known.output.position.request_consumer)) {
+        position_ = known.output.position;
+        client_.output.restore(known.output.bytes);
+    } else if (known.output.valid && known.output.position.request_consumer == position_.request_consumer) {
+        std::uint32_t const given = position_.response_producer - known.output.position.response_producer;
+        if (given < known.output.bytes.size()) {
+            client_.output.restore(std::string_view(known.output.bytes).substr(given));
+        }
+    }
+    if (known.has_request && later(known.request_consumer)) {
+        position_.request_consumer = known.request_consumer;
+        client_.output.append(known.type, known.request_id, known.transaction_id, std::string_view("OK", 3));
+    }
+    if (known.input.valid && known.input.position.request_consumer == position_.request_consumer) {
+        input_ = known.input.bytes;
+    }
+    recorded_end_ = position_.response_producer;
+    publish();
+    bool const plausible = ring_.readable() >= 0 && ring_.writable() >= 0;
+    if (!plausible) {
+        bool notify = false;
+        fail(XENSTORE_ERROR_RINGIDX, notify);
+    }
+    return plausible;
+}
+
+RecoveredRing RingConnection::state() const
+{
+    RecoveredRing state;
+    state.position = position_;
+    state.output = {position_, std::string(client_.output.pending()), !client_.output.empty()};
+    state.input = {position_, input_, !input_.empty()};
+    return state;
+}
+
+// Shows the domain the store's positions, after the ledger knows them.
+void RingConnection::publish()
+{
+    if (ledger_ != nullptr) {
+        ledger_->ring_position(client_.domain, position_);
+    }
+    ring_.publish(position_.request_consumer + static_cast<std::uint32_t>(input_.size()), position_.response_producer);
 }
 
 void RingConnection::fail(std::uint32_t error, bool& notify)
@@ -18,6 +71,23 @@ void RingConnection::fail(std::uint32_t error, bool& notify)
     input_.clear();
     ring_.set_error(error);
     notify = true;
+}
+
+// Places as much output as fits. The ring is filled to the last byte even in the middle of a message, because a guest
+// tells of free space only when it found the ring full; a message that is cut is recorded first.
+void RingConnection::send(std::size_t room)
+{
+    std::string_view const pending = client_.output.pending();
+    std::size_t const count = std::min(room, pending.size());
+    auto const end = position_.response_producer + static_cast<std::uint32_t>(count);
+    if (count < pending.size() && ledger_ != nullptr && static_cast<std::int32_t>(end - recorded_end_) > 0) {
+        ledger_->ring_output(client_.domain, position_, pending);
+        recorded_end_ = position_.response_producer + static_cast<std::uint32_t>(pending.size());
+    }
+    ring_.place(pending.substr(0, count), 0);
+    position_.response_producer = end;
+    publish();
+    client_.output.consume(count);
 }
 
 // Moves queued output into the ring. False when the ring's indices are impossible.
@@ -36,13 +106,10 @@ bool RingConnection::flush(bool& notify)
             store_.output_drained(client_);
             continue;
         }
-        std::size_t const count = std::min<std::size_t>(static_cast<std::size_t>(room), client_.output.size());
-        if (count == 0) {
+        if (room == 0) {
             return true;
         }
-        ring_.place(client_.output.pending().substr(0, count), 0);
-        ring_.publish(ring_.request_consumer(), ring_.response_producer() + static_cast<std::uint32_t>(count));
-        client_.output.consume(count);
+        send(static_cast<std::size_t>(room));
         notify = true;
     }
 }
@@ -75,12 +142,31 @@ bool RingConnection::take_request(bool& notify)
     if (taken == 0) {
         return false;
     }
-    if (frame.status == FrameStatus::Complete) {
-        store_.handle(client_, frame.request);
-        input_.clear();
-    }
-    ring_.publish(ring_.request_consumer() + taken, ring_.response_producer());
     notify = true;
+    if (frame.status != FrameStatus::Complete) {
+        if (ledger_ != nullptr && frame.size > XENSTORE_RING_SIZE) {
+            ledger_->ring_input(client_.domain, position_, input_);
+        }
+        ring_.publish(position_.request_consumer + static_cast<std::uint32_t>(input_.size()), position_.response_producer);
+        return true;
+    }
+    std::uint32_t const end = position_.request_consumer + static_cast<std::uint32_t>(frame.size);
+    if (ledger_ != nullptr) {
+        ledger_->ring_request(client_.domain, end, frame.request);
+    }
+    store_.handle(client_, frame.request);
+    if (ledger_ != nullptr) {
+        ledger_->ring_request_done();
+    }
+    input_.clear();
+    position_.request_consumer = end;
+    // The request counts as carried out at the instant at which its reply, or the record of it, is in place.
+    int const room = ring_.writable();
+    if (room < 0) {
+        fail(XENSTORE_ERROR_RINGIDX, notify);
+        return false;
+    }
+    send(static_cast<std::size_t>(room));
     return true;
 }
 
@@ -90,6 +176,11 @@ RingConnection::Progress RingConnection::run(int budget, bool& notify)
         store_.reset_client(client_);
         input_.clear();
         broken_ = false;
+        position_ = {};
+        recorded_end_ = 0;
+        if (ledger_ != nullptr) {
+            ledger_->ring_position(client_.domain, position_);
+        }
         ring_.reset();
         ring_.announce();
         notify = true;
@@ -99,7 +190,7 @@ RingConnection::Progress RingConnection::run(int budget, bool& notify)
     }
     while (flush(notify)) {
         // A domain that does not take its replies gets no further requests carried out.
-        if (!client_.output.empty() && !client_.privileged) {
+        if (!client_.output.empty()) {
             return Progress::Idle;
         }
         if (budget-- == 0) {

@@ -5,6 +5,7 @@
 
 #include "service/store.hpp"
 #include "transport/ring.hpp"
+#include "transport/ring_ledger.hpp"
 
 namespace tessera::store {
 
@@ -15,7 +16,11 @@ public:
         More,   // the budget is used up; call again after the others had their turn
     };
 
-    RingConnection(Store& store, Client& client, xenstore_domain_interface* page);
+    // `ledger` may be null: then nothing of the ring survives the daemon.
+    RingConnection(Store& store, Client& client, xenstore_domain_interface* page, RingLedger* ledger = nullptr);
+
+    // Goes on where an earlier daemon stopped, wherever that was. False if the page contradicts the records.
+    bool recover(RecoveredRing const& known);
 
     // Carries out at most `budget` requests and delivers replies and events. `notify` becomes true if the domain
     // has to be told that the page changed.
@@ -27,17 +32,22 @@ public:
     // True after a protocol violation: the ring is ignored until the domain asks for a reconnection.
     [[nodiscard]] bool broken() const { return broken_; }
 
-    [[nodiscard]] std::string const& unread_input() const { return input_; }
-    void restore_input(std::string_view bytes) { input_ = bytes; }
+    // What the next daemon has to know beyond the ring page; for live updates.
+    [[nodiscard]] RecoveredRing state() const;
 
 private:
     bool take_request(bool& notify);
     bool flush(bool& notify);
+    void send(std::size_t room);
+    void publish();
     void fail(std::uint32_t error, bool& notify);
 
     Store& store_;
     Client& client_;
     Ring ring_;
+    RingLedger* ledger_;
+    RingPosition position_;         // what the ledger knows: the end of the last request, and of the output
+    std::uint32_t recorded_end_ = 0;  // output up to here is in the ledger's last output record
     std::string input_;  // the beginning of a request whose rest is still to come
     bool broken_ = false;
 };

@@ -7,8 +7,8 @@
 
 namespace tessera::store {
 
-RingServer::RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor)
-    : loop_(loop), store_(store), hypervisor_(hypervisor)
+RingServer::RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor, RingLedger* ledger)
+    : loop_(loop), store_(store), hypervisor_(hypervisor), ledger_(ledger)
 {
     loop_.add(hypervisor_.event_descriptor(), EPOLLIN, *this);
 }
@@ -22,41 +22,84 @@ RingServer::~RingServer()
     }
 }
 
+int RingServer::map(Client& client, std::uint64_t frame, std::uint32_t port, std::unique_ptr<Peer>& out)
+{
+    auto fresh = std::make_unique<Peer>();
+    fresh->page = hypervisor_.map_ring(client.domain, frame);
+    if (fresh->page == nullptr) {
+        return errno != 0 ? errno : EIO;
+    }
+    fresh->port = hypervisor_.bind(client.domain, port);
+    if (fresh->port < 0) {
+        int const error = errno != 0 ? errno : EIO;
+        hypervisor_.unmap_ring(fresh->page);
+        return error;
+    }
+    out = std::move(fresh);
+    return 0;
+}
+
+void RingServer::start(Client& client, std::unique_ptr<Peer> peer)
+{
+    client.transport = peer.get();
+    by_port_[peer->port] = peer.get();
+    // The control domain's kernel waits for this first event; a guest may have asked before it was introduced.
+    hypervisor_.notify(peer->port);
+    queue(*peer);
+    by_client_[client.id] = std::move(peer);
+}
+
 // A domain that is introduced again keeps its ring and moves to the new event channel.
 int RingServer::attach(Client& client, std::uint64_t frame, std::uint32_t port)
 {
-    auto const found = by_client_.find(client.id);
-    Peer* peer = found == by_client_.end() ? nullptr : found->second.get();
-    if (peer != nullptr) {
+    if (auto const found = by_client_.find(client.id); found != by_client_.end()) {
+        Peer& peer = *found->second;
         int const moved = hypervisor_.bind(client.domain, port);
         if (moved < 0) {
             return errno != 0 ? errno : EIO;
         }
-        by_port_.erase(peer->port);
-        hypervisor_.unbind(peer->port);
-        peer->port = moved;
-    } else {
-        auto fresh = std::make_unique<Peer>();
-        fresh->page = hypervisor_.map_ring(client.domain, frame);
-        if (fresh->page == nullptr) {
-            return errno != 0 ? errno : EIO;
-        }
-        fresh->port = hypervisor_.bind(client.domain, port);
-        if (fresh->port < 0) {
-            int const error = errno != 0 ? errno : EIO;
-            hypervisor_.unmap_ring(fresh->page);
+        by_port_.erase(peer.port);
+        hypervisor_.unbind(peer.port);
+        peer.port = moved;
+        by_port_[moved] = &peer;
+        hypervisor_.notify(moved);
+        queue(peer);
+        return 0;
+    }
+    std::unique_ptr<Peer> peer;
+    if (int const error = map(client, frame, port, peer); error != 0) {
+        return error;
+    }
+    peer->connection = std::make_unique<RingConnection>(store_, client, peer->page, ledger_);
+    if (ledger_ != nullptr) {
+        auto& ring = peer->connection->ring();
+        int const error = ledger_->ring_attached(client.domain, {ring.request_consumer(), ring.response_producer()});
+        if (error != 0) {
+            hypervisor_.unbind(peer->port);
+            hypervisor_.unmap_ring(peer->page);
             return error;
         }
-        fresh->connection = std::make_unique<RingConnection>(store_, client, fresh->page);
-        peer = fresh.get();
-        client.transport = peer;
-        by_client_[client.id] = std::move(fresh);
     }
-    by_port_[peer->port] = peer;
-    // The control domain's kernel waits for this first event; a guest may have asked before it was introduced.
-    hypervisor_.notify(peer->port);
-    queue(*peer);
+    start(client, std::move(peer));
     return 0;
+}
+
+int RingServer::reattach(Client& client, std::uint64_t frame, std::uint32_t port, RecoveredRing const& known)
+{
+    std::unique_ptr<Peer> peer;
+    if (int const error = map(client, frame, port, peer); error != 0) {
+        return error;
+    }
+    peer->connection = std::make_unique<RingConnection>(store_, client, peer->page, ledger_);
+    peer->connection->recover(known);
+    start(client, std::move(peer));
+    return 0;
+}
+
+RingConnection const* RingServer::connection(Client const& client) const
+{
+    auto const found = by_client_.find(client.id);
+    return found == by_client_.end() ? nullptr : found->second->connection.get();
 }
 
 void RingServer::detach(Client& client)

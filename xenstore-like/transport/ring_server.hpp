@@ -14,11 +14,27 @@ namespace tessera::store {
 
 class RingServer final : public Pollable, public DomainHost {
 public:
-    RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor);
+    // `ledger` may be null.
+    RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor, RingLedger* ledger = nullptr);
     ~RingServer() override;
 
     int attach(Client& client, std::uint64_t frame, std::uint32_t port) override;
     void detach(Client& client) override;
+
+    // Connects a domain that an earlier daemon served. Returns 0 or an errno; the domain may have ended since.
+    int reattach(Client& client, std::uint64_t frame, std::uint32_t port, RecoveredRing const& known);
+
+    // The connection of a client; null if it has none.
+    [[nodiscard]] RingConnection const* connection(Client const& client) const;
+
+    // Calls visit(domain, RecoveredRing) for each ring.
+    template <typename Visit>
+    void for_each_state(Visit&& visit) const
+    {
+        for (auto const& [id, peer] : by_client_) {
+            visit(peer->connection->client().domain, peer->connection->state());
+        }
+    }
 
     void on_ready(std::uint32_t events) override;
 
@@ -47,12 +63,15 @@ private:
 
     static constexpr int kRequestsPerTurn = 16;
 
+    int map(Client& client, std::uint64_t frame, std::uint32_t port, std::unique_ptr<Peer>& out);
+    void start(Client& client, std::unique_ptr<Peer> peer);
     void queue(Peer& peer);
     void run(Peer& peer);
 
     EventLoop& loop_;
     Store& store_;
     Hypervisor& hypervisor_;
+    RingLedger* ledger_;
     std::unordered_map<int, Peer*> by_port_;
     std::unordered_map<std::uint32_t, std::unique_ptr<Peer>> by_client_;
     std::deque<Peer*> ready_;
