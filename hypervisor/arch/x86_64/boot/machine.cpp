@@ -195,6 +195,7 @@ void start_machine(BootInfo const& info)
     add_free_range(to_mfn(kernel.arena), to_mfn(kernel.arena + kernel.arena_bytes));
     release_module(module);
     give_devices(*domain.value());
+    sched_cpu_online(CpuId{this_cpu().id}); // before anything can be placed: the other CPUs come when they are idle
     log_info("{} MiB free for guests; starting the control domain", free_frames() >> 8);
     domain_unpause_by_controller(*domain.value()).value();
     cpu_idle_loop();
