@@ -105,8 +105,11 @@ Result<void> sched_set_cap(Domain& domain, std::uint32_t percent)
 
 Result<void> sched_set_affinity(Vcpu& vcpu, CpuMask const* hard, CpuMask const* soft) HV_NO_THREAD_SAFETY
 {
+    // Every CPU that takes part counts, also one that has not yet reached its idle loop.
+    std::uint32_t const cpus = port::online_cpus();
+    CpuMask const existing{cpus >= 64 ? ~0ull : (1ull << cpus) - 1};
     for (CpuMask const* mask : {hard, soft})
-        HV_REQUIRE(mask == nullptr || !(*mask & run_queue::online_cpus()).empty(), Errno::Inval);
+        HV_REQUIRE(mask == nullptr || !(*mask & existing).empty(), Errno::Inval);
     SchedUnit& unit = vcpu.sched;
     RunQueue& queue = run_queue::lock_unit(unit);
     if (hard != nullptr)

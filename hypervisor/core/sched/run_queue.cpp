@@ -98,6 +98,8 @@ CpuId choose_cpu(SchedUnit const& unit)
 {
     std::uint32_t const last = cpu_of(unit);
     CpuMask const allowed = allowed_cpus(unit);
+    if (allowed.empty())
+        return CpuId{last}; // before the first CPU is online: it will find the unit on its queue
     CpuMask const soft = allowed & unit.soft;
     CpuMask const preferred = soft.empty() ? allowed : soft;
     for (CpuMask const mask : {preferred & idle_cpus(), allowed & idle_cpus()})

@@ -71,7 +71,7 @@ inline std::uint32_t cpu_of(SchedUnit const& unit)
 
 // Nothing stops the vCPU.
 bool runnable(Vcpu const& vcpu);
-// The CPUs it may run on, never empty.
+// The CPUs it may run on; empty only while none is online.
 CpuMask allowed_cpus(SchedUnit const& unit);
 // The queue for a unit that waits nowhere: its last CPU when that is idle, another idle one, else its last.
 CpuId choose_cpu(SchedUnit const& unit);
