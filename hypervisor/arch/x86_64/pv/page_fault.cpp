@@ -5,6 +5,7 @@
 #include <arch/x86_64/entry/fixup.hpp>
 #include <arch/x86_64/pv/bounce.hpp>
 #include <arch/x86_64/pv/emulation.hpp>
+#include <arch/x86_64/pv/guest_iret_instruction.hpp>
 #include <core/domain/roots.hpp>
 #include <core/emulate/page_table_write.hpp>
 #include <core/mm/device_memory.hpp>
@@ -19,6 +20,7 @@ namespace
 
 constexpr std::uint32_t kErrorPresent = 1u << 0;
 constexpr std::uint32_t kErrorWrite = 1u << 1;
+constexpr std::uint32_t kErrorUser = 1u << 2;
 constexpr std::uint32_t kErrorFetch = 1u << 4;
 constexpr std::uint8_t kDebug = 1;
 
@@ -129,6 +131,9 @@ void guest_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
         if (outcome != StoreOutcome::NotOurs)
             return;
     }
+    bool const supervisor_read = (frame.error_code & (kErrorPresent | kErrorWrite | kErrorUser)) == kErrorPresent;
+    if (supervisor_read && is_guest_address(address) && emulate_guest_iret_instruction(vcpu, frame))
+        return;
     deliver_page_fault(vcpu, frame, address, frame.error_code);
 }
 
