@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// Kills a serving process at random instants, hundreds of times, and checks from a guest's side of the ring that no
+// request is lost, none is carried out twice, and no half of a transaction is seen.
+#include "journal/journal.hpp"
+#include "store_fixture.hpp"
+#include "transport/ring_connection.hpp"
+
+#include <csignal>
+#include <filesystem>
+#include <random>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace tessera::store::test {
+namespace {
+
+// The serving process: one guest, domain 1, on a page that survives it.
+class Server final : public DomainHost {
+public:
+    Server(std::string const& directory, xenstore_domain_interface* page) : journal_(directory), page_(page)
+    {
+        RecoveredRings rings;
+        std::size_t const records = journal_.recover(store_, rings);
+        if (records == 0) {
+            PermissionList const owner = {{1, kAccessNone}};
+            store_.restore_change({ChangeKind::MakeDirectory, "/local/domain/1", {}, nullptr, 0});
+            store_.restore_change({ChangeKind::SetPermissions, "/local/domain/1", {}, &owner, 0});
+        }
+        journal_.start(store_, rings);
+        store_.set_commit_log(&journal_);
+        journal_.set_ring_source([this](std::string& out) { encode_ring(1, connection_->state(), out); });
+        store_.set_domain_host(this);
+        if (Domain const* const domain = store_.domain(1); domain != nullptr) {
+            connection_ = std::make_unique<RingConnection>(store_, *domain->client, page_, &journal_);
+            if (!connection_->recover(rings[1])) {
+                ::_exit(3);
+            }
+            store_.fire_all(*domain->client);
+        } else if (store_.introduce(1, 1, 1) != 0) {
+            ::_exit(4);
+        }
+    }
+
+    int attach(Client& client, std::uint64_t, std::uint32_t) override
+    {
+        connection_ = std::make_unique<RingConnection>(store_, client, page_, &journal_);
+        auto& ring = connection_->ring();
+        return journal_.ring_attached(1, {ring.request_consumer(), ring.response_producer()});
+    }
+    void detach(Client&) override {}
+
+    [[noreturn]] void serve()
+    {
+        for (;;) {
+            bool notify = false;
+            connection_->run(16, notify);
+            journal_.maintain(store_);
+            ::sched_yield();
+        }
+    }
+
+private:
+    Store store_;
+    Journal journal_;
+    xenstore_domain_interface* page_;
+    std::unique_ptr<RingConnection> connection_;
+};
+
+class CrashTest : public ::testing::Test {
+protected:
+    CrashTest()
+    {
+        directory = std::filesystem::temp_directory_path() / "crash-test-XXXXXX";
+        EXPECT_NE(::mkdtemp(directory.data()), nullptr);
+        page = static_cast<xenstore_domain_interface*>(
+            ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        start();
+    }
+    ~CrashTest() override
+    {
+        stop();
+        ::munmap(page, 4096);
+        std::filesystem::remove_all(directory);
+    }
+
+    void start()
+    {
+        polls_left = 1 + random() % 400;
+        child = ::fork();
+        if (child == 0) {
+            Server(directory, page).serve();
+        }
+    }
+    void stop()
+    {
+        int status = 0;
+        ::kill(child, SIGKILL);
+        ::waitpid(child, &status, 0);
+        EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the server ended by itself: " << status;
+    }
+    // One look at the ring; from time to time the server dies here.
+    void poll()
+    {
+        if (--polls_left == 0) {
+            stop();
+            ++kills;
+            start();
+        }
+        ::sched_yield();
+    }
+
+    static std::uint32_t load(std::uint32_t& word) { return std::atomic_ref(word).load(); }
+
+    void send(std::string_view bytes)
+    {
+        while (!bytes.empty()) {
+            std::uint32_t const producer = load(page->req_prod);
+            std::uint32_t const room = XENSTORE_RING_SIZE - (producer - load(page->req_cons));
+            std::uint32_t const count = std::min<std::uint32_t>(room, static_cast<std::uint32_t>(bytes.size()));
+            for (std::uint32_t i = 0; i < count; ++i) {
+                page->req[MASK_XENSTORE_IDX(producer + i)] = bytes[i];
+            }
+            std::atomic_ref(page->req_prod).store(producer + count);
+            bytes.remove_prefix(count);
+            poll();
+        }
+    }
+    std::string receive(std::size_t size)
+    {
+        std::string bytes;
+        while (bytes.size() < size) {
+            std::uint32_t const consumer = load(page->rsp_cons);
+            if (load(page->rsp_prod) == consumer) {
+                poll();
+                continue;
+            }
+            bytes += page->rsp[MASK_XENSTORE_IDX(consumer)];
+            std::atomic_ref(page->rsp_cons).store(consumer + 1);
+        }
+        return bytes;
+    }
+    std::string call(std::uint32_t type, std::string_view payload, std::uint32_t transaction = 0)
+    {
+        xsd_sockmsg header{type, ++request, transaction, static_cast<std::uint32_t>(payload.size())};
+        send(std::string(reinterpret_cast<char const*>(&header), sizeof header) + std::string(payload));
+        for (;;) {
+            std::memcpy(&header, receive(sizeof header).data(), sizeof header);
+            std::string const body = receive(header.len);
+            if (header.type == XS_WATCH_EVENT) {
+                ++events;
+                continue;
+            }
+            EXPECT_EQ(header.req_id, request) << "a reply was lost or repeated";
+            return header.type == XS_ERROR ? "!" + std::string(body.c_str()) : body;
+        }
+    }
+
+    std::string directory;
+    xenstore_domain_interface* page = nullptr;
+    pid_t child = -1;
+    std::mt19937 random{11};
+    std::size_t polls_left = 0;
+    int kills = 0;
+    std::uint32_t request = 0;
+    std::uint64_t events = 0;
+};
+
+TEST_F(CrashTest, TwoHundredKillsLoseNothingAndRepeatNothing)
+{
+    constexpr int kKills = 220;
+    std::string list;  // grows by one letter for each acknowledged append, in a transaction with its copy
+    ASSERT_EQ(call(XS_WATCH, "list\0t\0"s), kOk);
+    ASSERT_EQ(call(XS_WRITE, "list\0"s), kOk);
+    ASSERT_EQ(call(XS_WRITE, "copy\0"s), kOk);
+    for (int round = 0; kills < kKills; ++round) {
+        if (list.size() > 1500) {  // long values pass the ring in pieces, in both directions
+            list.clear();
+            ASSERT_EQ(call(XS_WRITE, "list\0"s), kOk);
+            ASSERT_EQ(call(XS_WRITE, "copy\0"s), kOk);
+        }
+        std::string const more(1 + random() % 90, static_cast<char>('a' + round % 26));
+        for (std::string done = "!EAGAIN"; done == "!EAGAIN";) {
+            auto const id = static_cast<std::uint32_t>(std::stoul(call(XS_TRANSACTION_START, "\0"s)));
+            std::string const seen = call(XS_READ, "list\0"s, id);
+            ASSERT_EQ(seen, list) << "round " << round << " after " << kills << " kills";
+            ASSERT_EQ(call(XS_WRITE, "list\0"s + seen + more, id), kOk);
+            ASSERT_EQ(call(XS_WRITE, "copy\0"s + seen + more, id), kOk);
+            done = call(XS_TRANSACTION_END, "T\0"s, id);
+            ASSERT_TRUE(done == kOk || done == "!EAGAIN") << done;
+        }
+        list += more;
+        ASSERT_EQ(call(XS_READ, "copy\0"s), list);
+        std::string const name = "n" + std::to_string(round % 50);
+        ASSERT_EQ(call(XS_WRITE, name + "\0"s + more), kOk);
+        ASSERT_EQ(call(XS_READ, name + "\0"s), more);
+    }
+    EXPECT_GT(events, static_cast<std::uint64_t>(kills)) << "the watch survived";
+}
+
+}  // namespace
+}  // namespace tessera::store::test

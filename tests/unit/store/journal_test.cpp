@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// Tests of the journal: what is committed comes back, damage and full file systems are noticed.
+#include "journal/journal.hpp"
+#include "store_fixture.hpp"
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sys/resource.h>
+
+namespace tessera::store::test {
+namespace {
+
+class JournalTest : public ::testing::Test {
+protected:
+    JournalTest()
+    {
+        directory = std::filesystem::temp_directory_path() / "journal-test-XXXXXX";
+        EXPECT_NE(::mkdtemp(directory.data()), nullptr);
+    }
+    ~JournalTest() override { std::filesystem::remove_all(directory); }
+
+    // A store with its journal; dropping it is what a kill leaves: nothing is written at the end.
+    struct Running {
+        explicit Running(std::string const& directory) : journal(directory)
+        {
+            records = journal.recover(store, rings);
+            journal.start(store, rings);
+            store.set_commit_log(&journal);
+        }
+        Store store;
+        Journal journal;
+        RecoveredRings rings;
+        std::size_t records = 0;
+        TestClient control{store, store.connect_socket()};
+    };
+
+    static std::string contents(Store const& store)
+    {
+        std::string text;
+        std::string path("/");
+        for_each_below(*store.tree().root(), path, [&](std::string const& at, Node const& node) {
+            text += at + "=" + std::string(node.value()) + " ";
+            for (auto const& permission : store.nodes().permissions().list(node.permissions)) {
+                text += format_permission(permission);
+            }
+            text += ";";
+        });
+        return text;
+    }
+
+    std::string directory;
+};
+
+TEST_F(JournalTest, EverythingCommittedComesBack)
+{
+    std::string before;
+    {
+        Running first(directory);
+        EXPECT_EQ(first.records, 0U);
+        first.control.call(XS_INTRODUCE, "1\000123\0007\0"s);
+        first.control.call(XS_INTRODUCE, "2\000124\0008\0"s);
+        first.control.call(XS_INTRODUCE, "3\000125\0009\0"s);
+        first.control.make_directory("/local/domain/1");
+        first.control.set_permissions("/local/domain/1", "n1,r2");
+        TestClient one(first.store, *first.store.domain(1)->client);
+        one.write("data", "value\0with NUL"s);
+        one.watch("device", "token");
+        one.watch("gone", "token");
+        one.unwatch("gone", "token");
+        first.control.write("/a/b/c", std::string(3000, 'x'));
+        first.control.remove("/a/b");
+        first.control.call(XS_SET_TARGET, "2\0001\0"s);
+        first.control.call(XS_RELEASE, "3\0"s);
+        first.control.set_permissions("@releaseDomain", "n0,r1");
+        std::uint32_t const committed = first.control.start();
+        first.control.write("/t/committed", "yes", committed);
+        first.control.end(committed);
+        std::uint32_t const open = first.control.start();
+        first.control.write("/t/open", "no", open);
+        before = contents(first.store);
+    }
+    for (int restart = 0; restart < 2; ++restart) {
+        Running next(directory);
+        EXPECT_GT(next.records, 0U);
+        EXPECT_EQ(contents(next.store), before);
+        EXPECT_EQ(next.control.read("/t/open"), "!ENOENT");
+        ASSERT_NE(next.store.domain(1), nullptr);
+        EXPECT_EQ(next.store.domain(1)->frame, 123U);
+        EXPECT_EQ(next.store.domain(1)->port, 7U);
+        EXPECT_EQ(next.store.domain(2)->client->target, 1);
+        EXPECT_EQ(next.store.domain(3), nullptr);
+        EXPECT_EQ(next.store.watch_count(), 1U);
+        EXPECT_EQ(next.store.special_permissions("@releaseDomain")->size(), 2U);
+        EXPECT_TRUE(next.control.call(XS_CONTROL, "check\0"s).starts_with("OK"));
+        TestClient one(next.store, *next.store.domain(1)->client);
+        next.control.write("/local/domain/1/device/vif", "");
+        EXPECT_EQ(one.events(), (Events{"device/vif|token"}));
+        next.control.remove("/local/domain/1/device");
+        one.events();
+    }
+}
+
+TEST_F(JournalTest, SnapshotsReplaceALongJournalWhileServingGoesOn)
+{
+    std::string before;
+    {
+        Running first(directory);
+        for (int i = 0; i < 3000; ++i) {
+            first.control.write("/n/" + std::to_string(i % 700), std::string(1000, static_cast<char>('a' + i % 26)));
+            first.journal.maintain(first.store);
+        }
+        EXPECT_LT(first.journal.journal_bytes(), std::size_t{3} * 1024 * 1024);
+        EXPECT_EQ(first.journal.refused(), 0U);
+        before = contents(first.store);
+    }
+    Running next(directory);
+    EXPECT_EQ(contents(next.store), before);
+}
+
+TEST_F(JournalTest, DamageIsReported)
+{
+    {
+        Running first(directory);
+        first.control.write("/a", "1");
+    }
+    for (auto const& entry : std::filesystem::directory_iterator(directory)) {
+        if (entry.path().filename().string().starts_with("snapshot.")) {
+            std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+            file.write("\xff\xff\xff\x7f", 4);
+        }
+    }
+    Store store;
+    RecoveredRings rings;
+    Journal journal(directory);
+    EXPECT_THROW(journal.recover(store, rings), std::runtime_error);
+}
+
+TEST_F(JournalTest, TwoDaemonsDoNotShareADirectory)
+{
+    Running const first(directory);
+    EXPECT_THROW(Journal second(directory), std::runtime_error);
+}
+
+// A limit on file sizes stands for a full file system: both make the allocation fail.
+TEST_F(JournalTest, AFullFileSystemRefusesTheRequestAndLosesNothing)
+{
+    Running first(directory);
+    first.control.write("/kept", "1");
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit old{};
+    ::getrlimit(RLIMIT_FSIZE, &old);
+    rlimit const small{std::size_t{300} * 1024, old.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &small);
+    std::string last = kOk;
+    int written = 0;
+    for (; written < 1000 && last == kOk; ++written) {
+        last = first.control.write("/n" + std::to_string(written), std::string(2000, 'x'));
+    }
+    std::string const refused = "/n" + std::to_string(written - 1);
+    std::string const read_while_full = first.control.read("/kept");
+    ::setrlimit(RLIMIT_FSIZE, &old);
+    EXPECT_EQ(last, "!ENOSPC");
+    EXPECT_EQ(read_while_full, "1");
+    EXPECT_EQ(first.control.read(refused), "!ENOENT");
+    EXPECT_GT(first.journal.refused(), 0U);
+    EXPECT_EQ(first.control.write(refused, "room again"), kOk);
+}
+
+}  // namespace
+}  // namespace tessera::store::test
