@@ -63,3 +63,7 @@ $(CONFIG_DIRECTORY)/generated/config.stamp: $(config_file) $(config_generator)
 $(config_header): $(CONFIG_DIRECTORY)/generated/config.stamp ;
 
 -include $(config_file)
+
+# What the options of the menu "Build" mean to the compiler.
+config_cxxflags := $(if $(CONFIG_OPTIMISE_DEBUG),-Og,-O2) \
+                   $(if $(CONFIG_FRAME_POINTERS),-fno-omit-frame-pointer,-fomit-frame-pointer)
