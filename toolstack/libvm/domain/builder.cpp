@@ -32,6 +32,17 @@ void check_file(std::string const& what, std::string const& path)
 
 } // namespace
 
+/// Failing is no error: the memory then comes page by page.
+PopulatedMemory::PopulatedMemory()
+{
+    ::mlockall(MCL_FUTURE);
+}
+
+PopulatedMemory::~PopulatedMemory()
+{
+    ::munlockall();
+}
+
 void check_images(GuestConfig const& guest)
 {
     check_file("kernel", guest.kernel);
