@@ -81,8 +81,8 @@ std::uint64_t guest_address(T* object)
     return reinterpret_cast<std::uint64_t>(object);
 }
 
-// ---- the log
-std::vector<std::string> take_log();
+// ---- what the hypervisor's console has printed since the last call
+std::string take_log();
 
 // ---- domains for tests
 Domain& make_domain(unsigned vcpus = 1, bool control = false);

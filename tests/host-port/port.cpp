@@ -2,6 +2,8 @@
 // The hosted port: what hypervisor/port/port.hpp asks for, on simulated hardware.
 #include "machine.hpp"
 
+#include <core/console/console.hpp>
+#include <core/domain/guest_iret.hpp>
 #include <core/domain/machine.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/mm/frame_table.hpp>
@@ -9,7 +11,6 @@
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
 #include <core/time/timer.hpp>
-#include <lib/log.hpp>
 
 #include <sys/mman.h>
 
@@ -35,7 +36,7 @@ std::atomic<bool> threaded = false;
 bool stable_tsc = true;
 thread_local unsigned current_cpu = kToolCpu;
 std::mutex log_mutex;
-std::vector<std::string> log_lines;
+std::string log_text;
 std::map<std::uint64_t, std::pair<std::unique_ptr<std::byte[]>, std::size_t>> guest_blocks;
 
 template<typename T>
@@ -137,6 +138,11 @@ void boot()
     init_frame_table(reserve<FrameInfo>(kFrames * sizeof(FrameInfo)), Mfn{kFrames});
     mark_hypervisor_range(Mfn{0}, Mfn{16});
     add_free_range(Mfn{16}, Mfn{kFrames});
+    console().hooks.output = [](std::span<char const> text)
+    {
+        std::lock_guard const guard(log_mutex);
+        log_text.append(text.data(), text.size());
+    };
     for (unsigned number = 0; number < kCpus; ++number)
     {
         use_cpu(number);
@@ -261,10 +267,10 @@ void* guest_data(std::uint64_t address)
     return reinterpret_cast<void*>(address);
 }
 
-std::vector<std::string> take_log()
+std::string take_log()
 {
     std::lock_guard const guard(log_mutex);
-    return std::exchange(log_lines, {});
+    return std::exchange(log_text, {});
 }
 
 Domain& make_domain(DomainSettings settings, unsigned vcpus)
@@ -330,10 +336,9 @@ void bug(char const* what, char const* file, int line)
     std::abort();
 }
 
-void log_write(LogLevel, char const* text, std::size_t length)
+void log_write(LogLevel level, char const* text, std::size_t length)
 {
-    std::lock_guard const guard(host::log_mutex);
-    host::log_lines.emplace_back(text, length);
+    console().log(level, {text, length});
 }
 
 // Another CPU is awaited: it gets its turn. A thread that stands for one CPU of several just goes on trying.
@@ -399,6 +404,27 @@ Mfn max_mfn()
 std::uint64_t* m2p()
 {
     return host::m2p_table;
+}
+
+std::uint32_t m2p_chunks()
+{
+    return 1;
+}
+
+Mfn m2p_chunk_frame(std::uint32_t)
+{
+    return Mfn{0}; // the table lies outside the simulated RAM; frame 0 is the machine's
+}
+
+std::span<abi::e820entry const> machine_memory_map()
+{
+    static constexpr abi::e820entry kMap[] = {{0, host::kFrames * kPageSize, 1}};
+    return kMap;
+}
+
+void guest_iret(Vcpu& vcpu)
+{
+    vcpu.pv.nmi_masked = false; // there is no guest frame to load here
 }
 
 bool copy_from_guest(void* destination, GuestVirtual source, std::size_t bytes)
