@@ -12,6 +12,7 @@
 #include <hypercalls/handlers/memory.hpp>
 #include <hypercalls/handlers/mmu.hpp>
 #include <hypercalls/handlers/physdev.hpp>
+#include <hypercalls/handlers/platform.hpp>
 #include <hypercalls/handlers/pv.hpp>
 #include <hypercalls/handlers/sched.hpp>
 #include <hypercalls/handlers/sysctl.hpp>

@@ -172,6 +172,15 @@ void drop(PirqTable& table, Pirq& pirq) HV_REQUIRES(mapping_lock)
         end_line(*line);
 }
 
+// A number known to be mapped; slots change only under mapping_lock.
+Pirq& mapped_at(PirqTable& table, std::uint32_t number) HV_REQUIRES(mapping_lock)
+{
+    Guard guard(table.lock);
+    Pirq* const mapped = table.find(number);
+    HV_ASSERT(mapped != nullptr);
+    return *mapped;
+}
+
 // Every mapping of a line learns whether it needs ends of interrupt.
 void publish_need(Line& line) HV_REQUIRES(mapping_lock)
 {
@@ -234,7 +243,7 @@ Result<std::uint32_t> map_gsi_pirq(Domain& domain, Irq gsi, std::int32_t wanted)
     return made->number;
 }
 
-Result<std::uint32_t> map_msi_pirq(Domain& domain, MsiRequest const& request, std::int32_t wanted)
+Result<std::uint32_t> map_msi_pirq(Domain& domain, MsiRequest request, std::int32_t wanted)
 {
     HV_REQUIRE(request.count >= 1 && request.count <= kMaxMessages && (request.count & (request.count - 1)) == 0,
                Errno::Inval);
@@ -248,32 +257,23 @@ Result<std::uint32_t> map_msi_pirq(Domain& domain, MsiRequest const& request, st
     }
     Group group{};
     HV_TRY_VOID(make_group(source, group, request.count));
-    for (std::uint32_t i = 0; i < request.count; ++i)
+    std::uint32_t made = 0;
+    for (; made < request.count; ++made)
     {
-        Pirq* made = nullptr;
-        {
-            Guard table_guard(table.lock);
-            made = table.add(first + i, group[i]);
-            if (made != nullptr)
-                made->group = i == 0 ? request.count : 0;
-        }
-        if (made == nullptr)
-        {
-            for (std::uint32_t left = i; left < request.count; ++left)
-                end_line(*group[left]);
-            Guard table_guard(table.lock);
-            for (std::uint32_t done = 0; done < i; ++done)
-                if (Pirq* const earlier = table.find(first + done); earlier != nullptr)
-                {
-                    line_remove_user(*group[done], *earlier);
-                    table.remove(*earlier);
-                    end_line(*group[done]);
-                }
-            return Errno::NoMem;
-        }
-        line_add_user(*group[i], *made);
+        Guard table_guard(table.lock);
+        Pirq* const one = table.add(first + made, group[made]);
+        if (one == nullptr)
+            break;
+        one->group = made == 0 ? request.count : 0;
+        line_add_user(*group[made], *one);
     }
-    return first;
+    if (made == request.count)
+        return first;
+    while (request.count > made) // those without a mapping, from the last one back
+        end_line(*group[--request.count]);
+    while (made > 0)
+        drop(table, mapped_at(table, first + --made));
+    return Errno::NoMem;
 }
 
 Result<void> unmap_pirq(Domain& domain, std::uint32_t number)
@@ -289,15 +289,7 @@ Result<void> unmap_pirq(Domain& domain, std::uint32_t number)
         count = mapped->group;
     }
     for (std::uint32_t i = 0; i < count; ++i)
-    {
-        Pirq* mapped = nullptr;
-        {
-            Guard table_guard(table->lock);
-            mapped = table->find(number + i);
-        }
-        HV_ASSERT(mapped != nullptr); // slots change only under mapping_lock
-        drop(*table, *mapped);
-    }
+        drop(*table, mapped_at(*table, number + i));
     return {};
 }
 

@@ -27,7 +27,7 @@ void pirqs_start();
 Result<std::uint32_t> map_gsi_pirq(Domain& domain, Irq gsi, std::int32_t wanted);
 // `wanted` < 0: any; request.count consecutive numbers, the first is returned. Errors also of msi_locate(); Busy: the
 // message is mapped already.
-Result<std::uint32_t> map_msi_pirq(Domain& domain, MsiRequest const& request, std::int32_t wanted);
+Result<std::uint32_t> map_msi_pirq(Domain& domain, MsiRequest request, std::int32_t wanted);
 // A group of messages goes with its first one. Inval: not mapped, or not a group's first.
 Result<void> unmap_pirq(Domain& domain, std::uint32_t number);
 Result<std::uint32_t> reserve_pirq(Domain& domain);

@@ -2,6 +2,7 @@
 // What the firmware's ACPI tables say about this machine, copied out once during boot.
 #pragma once
 
+#include <core/irq/device_machine.hpp>
 #include <lib/cpu_mask.hpp>
 #include <lib/strong.hpp>
 
@@ -13,18 +14,6 @@ namespace hv
 {
 
 struct BootInfo;
-
-enum class Trigger : std::uint8_t
-{
-    Edge,
-    Level,
-};
-
-enum class Polarity : std::uint8_t
-{
-    High,
-    Low,
-};
 
 struct FirmwareCpu
 {

@@ -12,6 +12,7 @@
 #include <arch/x86_64/cpu/instructions.hpp>
 #include <arch/x86_64/cpu/setup.hpp>
 #include <arch/x86_64/entry/smap.hpp>
+#include <arch/x86_64/irq/device_machine.hpp>
 #include <arch/x86_64/irq/io_apic.hpp>
 #include <arch/x86_64/irq/local_apic.hpp>
 #include <arch/x86_64/irq/pic.hpp>
@@ -83,6 +84,7 @@ void start_devices()
     create_vector_table(kBootCpu);
     start_local_apic();
     start_io_apics();
+    start_device_machine();
     start_clock();
     start_timer();
     FrequencyReport const& report = frequencies();

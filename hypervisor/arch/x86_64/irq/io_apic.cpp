@@ -6,6 +6,8 @@
 #include <lib/log.hpp>
 #include <lib/spinlock.hpp>
 
+#include <iterator>
+
 namespace hv
 {
 namespace
@@ -37,7 +39,7 @@ struct IoApic
     }
 };
 
-struct Line
+struct Pin
 {
     IoApic const* controller; // nullptr: no such line
     std::uint32_t index;      // of the low half of its entry
@@ -45,9 +47,11 @@ struct Line
 
 constinit IoApic controllers[8]{};
 std::uint32_t controller_count;
+constinit Irq reserved_gsis[4]{};
+std::uint32_t reserved_count;
 SpinLock register_lock; // select and data are two accesses
 
-Line find_line(Irq gsi)
+Pin find_pin(Irq gsi)
 {
     for (std::uint32_t i = 0; i < controller_count; ++i)
     {
@@ -60,7 +64,7 @@ Line find_line(Irq gsi)
 
 void change_mask(Irq gsi, bool masked)
 {
-    Line const line = find_line(gsi);
+    Pin const line = find_pin(gsi);
     if (line.controller == nullptr)
         return;
     Guard guard(register_lock);
@@ -69,7 +73,7 @@ void change_mask(Irq gsi, bool masked)
 }
 
 // The entry is masked while its halves disagree.
-void write_entry(Line line, CpuId cpu, std::uint32_t low)
+void write_entry(Pin line, CpuId cpu, std::uint32_t low)
 {
     line.controller->write(line.index, low | kMasked);
     line.controller->write(line.index + 1, cpu_local(cpu).apic_id << 24);
@@ -107,7 +111,7 @@ std::uint32_t gsi_limit()
 
 Result<void> route_gsi(Irq gsi, CpuId cpu, std::uint8_t vector, Trigger trigger, Polarity polarity)
 {
-    Line const line = find_line(gsi);
+    Pin const line = find_pin(gsi);
     HV_REQUIRE(line.controller != nullptr, Errno::NoEnt);
     Guard guard(register_lock);
     write_entry(line, cpu,
@@ -118,12 +122,26 @@ Result<void> route_gsi(Irq gsi, CpuId cpu, std::uint8_t vector, Trigger trigger,
 
 Result<void> move_gsi(Irq gsi, CpuId cpu, std::uint8_t vector)
 {
-    Line const line = find_line(gsi);
+    Pin const line = find_pin(gsi);
     HV_REQUIRE(line.controller != nullptr, Errno::NoEnt);
     Guard guard(register_lock);
     std::uint32_t const low = line.controller->read(line.index) & (kMasked | kLevel | kActiveLow);
     write_entry(line, cpu, low | vector);
     return {};
+}
+
+void reserve_gsi(Irq gsi)
+{
+    HV_ASSERT(reserved_count < std::size(reserved_gsis));
+    reserved_gsis[reserved_count++] = gsi;
+}
+
+bool is_reserved_gsi(Irq gsi)
+{
+    for (std::uint32_t i = 0; i < reserved_count; ++i)
+        if (reserved_gsis[i] == gsi)
+            return true;
+    return false;
 }
 
 void mask_gsi(Irq gsi)
@@ -138,7 +156,7 @@ void unmask_gsi(Irq gsi)
 
 bool gsi_is_asserted_unserved(Irq gsi)
 {
-    Line const line = find_line(gsi);
+    Pin const line = find_pin(gsi);
     if (line.controller == nullptr)
         return false;
     Guard guard(register_lock);

@@ -22,6 +22,10 @@ Result<void> route_gsi(Irq gsi, CpuId cpu, std::uint8_t vector, Trigger trigger,
 // Moves a routed line to another CPU and vector, keeping trigger, polarity and mask.
 Result<void> move_gsi(Irq gsi, CpuId cpu, std::uint8_t vector);
 
+// The hypervisor uses the line itself: no domain can bind it. Boot only.
+void reserve_gsi(Irq gsi);
+bool is_reserved_gsi(Irq gsi);
+
 // No effect on lines that do not exist. A level line that is still asserted interrupts again when it is unmasked.
 void mask_gsi(Irq gsi);
 void unmask_gsi(Irq gsi);

@@ -64,6 +64,29 @@ Result<std::uint8_t> allocate_vector(CpuId cpu, InterruptHandler handler, void* 
     return Errno::NoSpc;
 }
 
+Result<std::uint8_t> allocate_vector_block(CpuId cpu, InterruptHandler handler, std::span<Line*> contexts)
+{
+    Guard guard(allocation_lock);
+    VectorTable& table = *tables[cpu.raw()];
+    auto const count = static_cast<unsigned>(contexts.size());
+    for (unsigned first = (vector::kDynamicFirst + count - 1) & ~(count - 1); first + count - 1 <= vector::kDynamicLast;
+         first += count)
+    {
+        bool free = true;
+        for (unsigned i = 0; i < count; ++i)
+            free = free && table.slots[first + i].handler == nullptr && is_usable(first + i);
+        if (!free)
+            continue;
+        for (unsigned i = 0; i < count; ++i)
+        {
+            table.slots[first + i].context = contexts[i];
+            store_release(table.slots[first + i].handler, handler);
+        }
+        return static_cast<std::uint8_t>(first);
+    }
+    return Errno::NoSpc;
+}
+
 void release_vector(CpuId cpu, std::uint8_t vector)
 {
     VectorTable& table = *tables[cpu.raw()];

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <arch/x86_64/cpu/cpu_local.hpp>
+#include <core/irq/device_machine.hpp>
 #include <lib/result.hpp>
 
 #include <cstdint>
+#include <span>
 
 namespace hv
 {
@@ -31,15 +33,13 @@ using InterruptHandler = void (*)(void* context, TrapFrame& frame);
 // A free vector of `cpu`, delivered to `handler` from now on. NoSpc when the CPU has none left.
 Result<std::uint8_t> allocate_vector(CpuId cpu, InterruptHandler handler, void* context);
 
+// As many consecutive vectors as there are contexts (a power of two), the first one a multiple of that count.
+Result<std::uint8_t> allocate_vector_block(CpuId cpu, InterruptHandler handler, std::span<Line*> contexts);
+
 // The caller has made sure that nothing sends the vector any more. Waits until `cpu` is not inside the handler.
 void release_vector(CpuId cpu, std::uint8_t vector);
 
 // Address and data of an MSI that reaches `vector` on `cpu` (Intel SDM vol. 3, 10.11): fixed, physical, edge.
-struct MsiMessage
-{
-    std::uint64_t address;
-    std::uint32_t data;
-};
 MsiMessage msi_message(CpuId cpu, std::uint8_t vector);
 
 // Interrupts of `cpu` so far, all vectors.

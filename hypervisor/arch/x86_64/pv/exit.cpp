@@ -37,6 +37,8 @@ void do_work(CpuLocal& cpu)
     std::uint32_t const bits = exchange(cpu.work, 0u);
     if ((bits & work::kTimer) != 0)
         timers_run(CpuId{cpu.id});
+    if ((bits & work::kConsoleRing) != 0)
+        raise_global_virq(VIRQ_CON_RING);
     if (((bits | load_relaxed(cpu.work)) & work::kSchedule) != 0)
     {
         fetch_and(cpu.work, ~work::kSchedule);

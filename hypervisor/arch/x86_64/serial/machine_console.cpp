@@ -92,6 +92,7 @@ void start_console_input()
             log_warning("No interrupt for the serial console: typed characters are not seen");
             continue;
         }
+        reserve_gsi(route.gsi);
         uart.enable_receive_interrupt();
         unmask_gsi(route.gsi);
     }
