@@ -72,7 +72,7 @@ def tell(domain: ControlDomain) -> tuple[bool, Timing]:
             return good and begin[2] == "0", Timing(control_domain, second_prompt)
         print(f"\n[{machine.elapsed():5.1f} s] {STORIES.get(begin[1], begin[1])}", flush=True)
         end = machine.wait_for(r"@@done (\d+)@@\n", PROMPT_LIMIT, begin.end())
-        output = re.sub(r"^\(XEN\).*\n|^\[ *\d+\.\d+\].*\n", "", machine.text[begin.end():end.start()], flags=re.M)
+        output = re.sub(r"^\((?:XEN|tessera|d\d+)\).*\n|^\[ *\d+\.\d+\].*\n", "", machine.text[begin.end():end.start()], flags=re.M)
         print("".join(f"          | {line}\n" for line in output.rstrip().splitlines()), end="", flush=True)
         if end[1] != "0":
             good = False
