@@ -16,10 +16,78 @@
 namespace tessera::store::test {
 namespace {
 
+// Passes everything on to the journal and kills its process at a chosen step: before or after one of the calls,
+// the instants between which a kill makes a difference.
+class DyingJournal final : public CommitLog, public RingLedger {
+public:
+    DyingJournal(Journal& journal, std::uint32_t steps) : journal_(journal), steps_(steps) {}
+
+    int prepare(std::size_t bytes) override { return journal_.prepare(bytes); }
+    void change(ChangeView const& change) override { journal_.change(change); }
+    void domain_introduced(std::uint16_t d, std::uint64_t f, std::uint32_t p) override { journal_.domain_introduced(d, f, p); }
+    void domain_released(std::uint16_t domain) override { journal_.domain_released(domain); }
+    void domain_shutdown(std::uint16_t domain, bool shutdown) override { journal_.domain_shutdown(domain, shutdown); }
+    void domain_target(std::uint16_t domain, std::uint16_t target) override { journal_.domain_target(domain, target); }
+    void watch_added(Watch const& watch) override { journal_.watch_added(watch); }
+    void watch_removed(Watch const& watch) override { journal_.watch_removed(watch); }
+    void watches_reset(std::uint16_t domain) override { journal_.watches_reset(domain); }
+    void special_permissions(std::string_view name, PermissionList const& list) override
+    {
+        journal_.special_permissions(name, list);
+    }
+    void commit() override
+    {
+        step();
+        journal_.commit();
+        step();
+    }
+    int ring_attached(std::uint16_t d, RingPosition const& at) override { return journal_.ring_attached(d, at); }
+    void ring_request(std::uint16_t domain, std::uint32_t end, Request const& request) override
+    {
+        journal_.ring_request(domain, end, request);
+        step();
+    }
+    void ring_request_done() override
+    {
+        journal_.ring_request_done();
+        step();
+    }
+    void ring_output(std::uint16_t domain, RingPosition const& at, std::string_view bytes) override
+    {
+        step();
+        journal_.ring_output(domain, at, bytes);
+        step();
+    }
+    void ring_input(std::uint16_t domain, RingPosition const& at, std::string_view bytes) override
+    {
+        step();
+        journal_.ring_input(domain, at, bytes);
+        step();
+    }
+    void ring_position(std::uint16_t domain, RingPosition const& at) override
+    {
+        step();
+        journal_.ring_position(domain, at);
+        step();
+    }
+
+private:
+    void step()
+    {
+        if (--steps_ == 0) {
+            ::kill(::getpid(), SIGKILL);
+        }
+    }
+
+    Journal& journal_;
+    std::uint32_t steps_;
+};
+
 // The serving process: one guest, domain 1, on a page that survives it.
 class Server final : public DomainHost {
 public:
-    Server(std::string const& directory, xenstore_domain_interface* page) : journal_(directory), page_(page)
+    Server(std::string const& directory, xenstore_domain_interface* page, std::uint32_t steps)
+        : journal_(directory), dying_(journal_, steps), page_(page)
     {
         RecoveredRings rings;
         std::size_t const records = journal_.recover(store_, rings);
@@ -29,11 +97,11 @@ public:
             store_.restore_change({ChangeKind::SetPermissions, "/local/domain/1", {}, &owner, 0});
         }
         journal_.start(store_, rings);
-        store_.set_commit_log(&journal_);
+        store_.set_commit_log(&dying_);
         journal_.set_ring_source([this](std::string& out) { encode_ring(1, connection_->state(), out); });
         store_.set_domain_host(this);
         if (Domain const* const domain = store_.domain(1); domain != nullptr) {
-            connection_ = std::make_unique<RingConnection>(store_, *domain->client, page_, &journal_);
+            connection_ = std::make_unique<RingConnection>(store_, *domain->client, page_, &dying_);
             if (!connection_->recover(rings[1])) {
                 ::_exit(3);
             }
@@ -45,7 +113,7 @@ public:
 
     int attach(Client& client, std::uint64_t, std::uint32_t) override
     {
-        connection_ = std::make_unique<RingConnection>(store_, client, page_, &journal_);
+        connection_ = std::make_unique<RingConnection>(store_, client, page_, &dying_);
         auto& ring = connection_->ring();
         return journal_.ring_attached(1, {ring.request_consumer(), ring.response_producer()});
     }
@@ -64,6 +132,7 @@ public:
 private:
     Store store_;
     Journal journal_;
+    DyingJournal dying_;
     xenstore_domain_interface* page_;
     std::unique_ptr<RingConnection> connection_;
 };
@@ -87,10 +156,13 @@ protected:
 
     void start()
     {
-        polls_left = 1 + random() % 400;
+        // Every fourth server is killed from outside at any instant, the others at a step of their own.
+        bool const from_outside = random() % 4 == 0;
+        polls_left = from_outside ? 1 + random() % 250 : 0;
+        std::uint32_t const steps = from_outside ? 0 : 1 + static_cast<std::uint32_t>(random() % 120);
         child = ::fork();
         if (child == 0) {
-            Server(directory, page).serve();
+            Server(directory, page, steps).serve();
         }
     }
     void stop()
@@ -98,17 +170,26 @@ protected:
         int status = 0;
         ::kill(child, SIGKILL);
         ::waitpid(child, &status, 0);
+        check_end(status);
+    }
+    static void check_end(int status)
+    {
         EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the server ended by itself: " << status;
     }
-    // One look at the ring; from time to time the server dies here.
+    // One look at the ring; from time to time the server dies here, or is found dead.
     void poll()
     {
-        if (--polls_left == 0) {
+        int status = 0;
+        if (polls_left > 0 && --polls_left == 0) {
             stop();
-            ++kills;
-            start();
+        } else if (::waitpid(child, &status, WNOHANG) == child) {
+            check_end(status);
+        } else {
+            ::sched_yield();
+            return;
         }
-        ::sched_yield();
+        ++kills;
+        start();
     }
 
     static std::uint32_t load(std::uint32_t& word) { return std::atomic_ref(word).load(); }
