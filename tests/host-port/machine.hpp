@@ -8,6 +8,7 @@
 #include <core/domain/lifecycle.hpp>
 #include <port/port.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <stdexcept>
@@ -64,6 +65,9 @@ void settle();                     // passes of all CPUs until nothing is reques
 void run_for(std::uint64_t nanoseconds); // time passes from timer to timer, all CPUs follow
 // Makes the vCPU current on a CPU without the scheduler, for tests of other parts.
 void make_current(unsigned number, Vcpu* vcpu);
+
+// What is in the LDT part of the vCPU's descriptor window; kInvalidMfn = no page.
+std::array<Mfn, 16> ldt_window(Vcpu const& vcpu);
 
 // ---- memory that stands for the guest's: addresses given out by guest_allocate() can be copied from and to while no
 // page tables are used; others are looked up through the current vCPU's kernel root.
