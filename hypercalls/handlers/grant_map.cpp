@@ -54,9 +54,7 @@ CallResult unmap_in_groups(Caller& caller, std::uint64_t array, F&& begin)
 CallResult map(Caller& caller, std::uint64_t argument)
 {
     return for_each_grant_operation<abi::gnttab_map_grant_ref>(
-        caller, argument,
-        [&](abi::gnttab_map_grant_ref& operation) -> Result<void>
-        {
+        caller, argument, [&](abi::gnttab_map_grant_ref& operation) -> Result<void> {
             operation.status = grant::map(caller.vcpu(), operation);
             return {};
         });
@@ -65,40 +63,36 @@ CallResult map(Caller& caller, std::uint64_t argument)
 CallResult unmap(Caller& caller, std::uint64_t argument)
 {
     return unmap_in_groups<abi::gnttab_unmap_grant_ref>(
-        caller, argument,
-        [&](abi::gnttab_unmap_grant_ref const& operation, grant::PendingUnmap& pending)
-        { return grant::begin_unmap(caller.vcpu(), operation, pending); });
+        caller, argument, [&](abi::gnttab_unmap_grant_ref const& operation, grant::PendingUnmap& pending) {
+            return grant::begin_unmap(caller.vcpu(), operation, pending);
+        });
 }
 
 CallResult unmap_and_replace(Caller& caller, std::uint64_t argument)
 {
     return unmap_in_groups<abi::gnttab_unmap_and_replace>(
-        caller, argument,
-        [&](abi::gnttab_unmap_and_replace const& operation, grant::PendingUnmap& pending)
-        { return grant::begin_replace(caller.vcpu(), operation, pending); });
+        caller, argument, [&](abi::gnttab_unmap_and_replace const& operation, grant::PendingUnmap& pending) {
+            return grant::begin_replace(caller.vcpu(), operation, pending);
+        });
 }
 
 CallResult copy(Caller& caller, std::uint64_t argument)
 {
-    return for_each_grant_operation<abi::gnttab_copy>(
-        caller, argument,
-        [&](abi::gnttab_copy& operation) -> Result<void>
-        {
-            operation.status = grant::copy(caller.vcpu(), operation);
-            return {};
-        });
+    return for_each_grant_operation<abi::gnttab_copy>(caller, argument,
+                                                      [&](abi::gnttab_copy& operation) -> Result<void> {
+                                                          operation.status = grant::copy(caller.vcpu(), operation);
+                                                          return {};
+                                                      });
 }
 
 CallResult transfer(Caller& caller, std::uint64_t argument)
 {
     // Giving pages away is not part of this hypervisor: no kernel in use asks for it.
-    return for_each_grant_operation<abi::gnttab_transfer>(
-        caller, argument,
-        [](abi::gnttab_transfer& operation) -> Result<void>
-        {
-            operation.status = GNTST_general_error;
-            return {};
-        });
+    return for_each_grant_operation<abi::gnttab_transfer>(caller, argument,
+                                                          [](abi::gnttab_transfer& operation) -> Result<void> {
+                                                              operation.status = GNTST_general_error;
+                                                              return {};
+                                                          });
 }
 
 } // namespace hv::handlers::grant_table_op

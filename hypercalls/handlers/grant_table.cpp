@@ -105,45 +105,39 @@ namespace grant_table_op
 CallResult setup_table(Caller& caller, std::uint64_t argument)
 {
     HV_TRY_VOID(require_single(caller));
-    return for_each_grant_operation<abi::gnttab_setup_table>(
-        caller, argument,
-        [&](abi::gnttab_setup_table& args) -> Result<void>
-        {
-            args.status = set_up(caller, args);
-            return {};
-        });
+    return for_each_grant_operation<abi::gnttab_setup_table>(caller, argument,
+                                                             [&](abi::gnttab_setup_table& args) -> Result<void> {
+                                                                 args.status = set_up(caller, args);
+                                                                 return {};
+                                                             });
 }
 
 CallResult dump_table(Caller& caller, std::uint64_t argument)
 {
     HV_REQUIRE(caller.is_control(), Errno::Perm);
-    return for_each_grant_operation<abi::gnttab_dump_table>(
-        caller, argument,
-        [&](abi::gnttab_dump_table& args) -> Result<void>
-        {
-            NamedTable const named = find_table(caller, args.dom);
-            args.status = named.status;
-            if (named.status == GNTST_okay)
-                named.table().log_use();
-            return {};
-        });
+    return for_each_grant_operation<abi::gnttab_dump_table>(caller, argument,
+                                                            [&](abi::gnttab_dump_table& args) -> Result<void> {
+                                                                NamedTable const named = find_table(caller, args.dom);
+                                                                args.status = named.status;
+                                                                if (named.status == GNTST_okay)
+                                                                    named.table().log_use();
+                                                                return {};
+                                                            });
 }
 
 CallResult query_size(Caller& caller, std::uint64_t argument)
 {
     HV_TRY_VOID(require_single(caller));
-    return for_each_grant_operation<abi::gnttab_query_size>(
-        caller, argument,
-        [&](abi::gnttab_query_size& args) -> Result<void>
-        {
-            NamedTable const named = find_table(caller, args.dom);
-            args.status = named.status;
-            if (named.status != GNTST_okay)
-                return {};
-            args.nr_frames = named.table().frame_count();
-            args.max_nr_frames = named.table().frame_limit();
-            return {};
-        });
+    return for_each_grant_operation<abi::gnttab_query_size>(caller, argument,
+                                                            [&](abi::gnttab_query_size& args) -> Result<void> {
+                                                                NamedTable const named = find_table(caller, args.dom);
+                                                                args.status = named.status;
+                                                                if (named.status != GNTST_okay)
+                                                                    return {};
+                                                                args.nr_frames = named.table().frame_count();
+                                                                args.max_nr_frames = named.table().frame_limit();
+                                                                return {};
+                                                            });
 }
 
 CallResult set_version(Caller& caller, std::uint64_t argument)
@@ -162,9 +156,7 @@ CallResult get_status_frames(Caller& caller, std::uint64_t argument)
 {
     HV_TRY_VOID(require_single(caller));
     return for_each_grant_operation<abi::gnttab_get_status_frames>(
-        caller, argument,
-        [&](abi::gnttab_get_status_frames& args) -> Result<void>
-        {
+        caller, argument, [&](abi::gnttab_get_status_frames& args) -> Result<void> {
             args.status = list_status_frames(caller, args);
             return {};
         });
@@ -185,9 +177,7 @@ CallResult get_version(Caller& caller, std::uint64_t argument)
 CallResult swap_grant_ref(Caller& caller, std::uint64_t argument)
 {
     return for_each_grant_operation<abi::gnttab_swap_grant_ref>(
-        caller, argument,
-        [&](abi::gnttab_swap_grant_ref& args) -> Result<void>
-        {
+        caller, argument, [&](abi::gnttab_swap_grant_ref& args) -> Result<void> {
             args.status = caller.domain().grants->swap(GrantRef{args.ref_a}, GrantRef{args.ref_b});
             return {};
         });
@@ -195,8 +185,8 @@ CallResult swap_grant_ref(Caller& caller, std::uint64_t argument)
 
 CallResult cache_flush(Caller& caller, std::uint64_t argument)
 {
-    return for_each_grant_operation<abi::gnttab_cache_flush>(caller, argument, [&](abi::gnttab_cache_flush const& args)
-                                                             { return check_cache_flush(caller, args); });
+    return for_each_grant_operation<abi::gnttab_cache_flush>(
+        caller, argument, [&](abi::gnttab_cache_flush const& args) { return check_cache_flush(caller, args); });
 }
 
 } // namespace grant_table_op

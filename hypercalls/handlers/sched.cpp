@@ -34,14 +34,10 @@ CallResult sched_op_compat(Caller& caller)
 {
     switch (caller.args.value[0])
     {
-    case SCHEDOP_yield:
-        return sched_op::yield(caller);
-    case SCHEDOP_block:
-        return sched_op::block(caller);
-    case SCHEDOP_shutdown:
-        return shut_down(caller.domain(), static_cast<std::uint32_t>(caller.args.value[1]));
-    default:
-        return Errno::NoSys;
+    case SCHEDOP_yield: return sched_op::yield(caller);
+    case SCHEDOP_block: return sched_op::block(caller);
+    case SCHEDOP_shutdown: return shut_down(caller.domain(), static_cast<std::uint32_t>(caller.args.value[1]));
+    default: return Errno::NoSys;
     }
 }
 

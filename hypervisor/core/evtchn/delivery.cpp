@@ -50,8 +50,7 @@ void EventChannels::deliver_two_level(EvtchnPort port, Channel& target)
         return;
     }
     Vcpu& vcpu = *domain_.vcpus[load_relaxed(target.vcpu)];
-    if (!test_bit(shared.evtchn_mask, number) &&
-        !test_and_set_bit(&vcpu.info->evtchn_pending_sel, number / 64))
+    if (!test_bit(shared.evtchn_mask, number) && !test_and_set_bit(&vcpu.info->evtchn_pending_sel, number / 64))
         mark_event_pending(vcpu);
     wake_pollers(port);
 }
@@ -89,13 +88,9 @@ Result<void> EventChannels::send(EvtchnPort port)
         other.deliver(far, *other.channel(far));
         return {};
     }
-    case ChannelState::Ipi:
-        deliver(port, *near);
-        return {};
-    case ChannelState::Unbound:
-        return {}; // nobody listens yet
-    default:
-        return Errno::Inval;
+    case ChannelState::Ipi: deliver(port, *near); return {};
+    case ChannelState::Unbound: return {}; // nobody listens yet
+    default: return Errno::Inval;
     }
 }
 
@@ -181,6 +176,16 @@ Result<void> set_virq_handler(std::uint32_t virq, Domain& domain)
     HV_REQUIRE(virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU, Errno::Inval);
     store_relaxed(virq_handlers[virq], domain.id().raw());
     return {};
+}
+
+void forget_virq_handler(Domain const& domain)
+{
+    for (std::uint16_t& handler : virq_handlers)
+    {
+        std::uint16_t expected = domain.id().raw();
+        if (expected != 0)
+            (void)compare_exchange(handler, expected, std::uint16_t{0});
+    }
 }
 
 void send_pirq(Domain& domain, EvtchnPort port)

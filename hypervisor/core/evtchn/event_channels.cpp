@@ -214,11 +214,8 @@ void EventChannels::close_locked(EvtchnPort port, Channel& closing)
         store_release(owner.virq_ports[closing.number], 0);
         break;
     }
-    case ChannelState::Pirq:
-        pirq_hooks.unbind(domain_, closing.number, port);
-        break;
-    default:
-        break;
+    case ChannelState::Pirq: pirq_hooks.unbind(domain_, closing.number, port); break;
+    default: break;
     }
     {
         Guard guard(closing.lock); // from here on nobody delivers to it
@@ -279,15 +276,11 @@ Result<void> EventChannels::bind_vcpu(EvtchnPort port, std::uint32_t vcpu)
     HV_REQUIRE(moving != nullptr, Errno::Inval);
     switch (moving->state)
     {
-    case ChannelState::Virq:
-        HV_REQUIRE(!is_per_vcpu(moving->number), Errno::Inval);
-        break;
+    case ChannelState::Virq: HV_REQUIRE(!is_per_vcpu(moving->number), Errno::Inval); break;
     case ChannelState::Unbound:
     case ChannelState::Interdomain:
-    case ChannelState::Pirq:
-        break;
-    default:
-        return Errno::Inval;
+    case ChannelState::Pirq: break;
+    default: return Errno::Inval;
     }
     {
         Guard moving_guard(moving->lock);
@@ -308,21 +301,14 @@ Result<void> EventChannels::status(EvtchnPort port, abi::evtchn_status& out)
     out.u = {};
     switch (out.status)
     {
-    case EVTCHNSTAT_unbound:
-        out.u.unbound.dom = asked->remote.raw();
-        break;
+    case EVTCHNSTAT_unbound: out.u.unbound.dom = asked->remote.raw(); break;
     case EVTCHNSTAT_interdomain:
         out.u.interdomain.dom = asked->remote.raw();
         out.u.interdomain.port = asked->number;
         break;
-    case EVTCHNSTAT_pirq:
-        out.u.pirq = asked->number;
-        break;
-    case EVTCHNSTAT_virq:
-        out.u.virq = asked->number;
-        break;
-    default:
-        break;
+    case EVTCHNSTAT_pirq: out.u.pirq = asked->number; break;
+    case EVTCHNSTAT_virq: out.u.virq = asked->number; break;
+    default: break;
     }
     return {};
 }
@@ -360,6 +346,7 @@ bool events_relinquish(Domain& domain, std::int32_t& budget)
         Guard guard(events.lock_);
         events.ended_ = true;
     }
+    forget_virq_handler(domain);
     if (!events.close_some(budget))
         return false;
     Guard guard(events.lock_);

@@ -89,7 +89,7 @@ private:
     Result<EvtchnPort> take_port() HV_REQUIRES(lock_);     // state still Closed
     void give_port(EvtchnPort port) HV_REQUIRES(lock_);
     bool grow() HV_REQUIRES(lock_);
-    [[nodiscard]] std::uint32_t usable_limit() const;      // of the present mode
+    [[nodiscard]] std::uint32_t usable_limit() const; // of the present mode
     EventChannels* lock_with_peer(EvtchnPort port) HV_NO_THREAD_SAFETY;
     void close_locked(EvtchnPort port, Channel& channel) HV_REQUIRES(lock_);
     void set_channel(Channel& channel, ChannelState state, std::uint32_t number, std::uint32_t vcpu);
@@ -107,17 +107,17 @@ private:
 
     SpinLock lock_;
     Domain& domain_;
-    std::uint32_t const limit_;         // ports are below this
-    std::uint32_t allocated_ = 0;       // ports whose records exist; grows by pages, published with release
-    std::uint32_t next_fresh_ = 1;      // lowest port never used; port 0 is reserved
+    std::uint32_t const limit_;    // ports are below this
+    std::uint32_t allocated_ = 0;  // ports whose records exist; grows by pages, published with release
+    std::uint32_t next_fresh_ = 1; // lowest port never used; port 0 is reserved
     std::uint32_t active_ = 0;
-    std::uint32_t free_first_ = 0;      // queue of closed ports through Channel::number, 0 = none
+    std::uint32_t free_first_ = 0; // queue of closed ports through Channel::number, 0 = none
     std::uint32_t free_last_ = 0;
     std::uint32_t free_count_ = 0;
-    std::uint32_t close_next_ = 1;      // where a preempted reset or teardown resumes
-    bool ended_ = false;                // the domain is dying: nothing can be bound any more
-    Channel** pages_ = nullptr;         // one pointer per kChannelsPerPage ports
-    FifoState* fifo_ = nullptr;         // published with release; nullptr = 2-level
+    std::uint32_t close_next_ = 1; // where a preempted reset or teardown resumes
+    bool ended_ = false;           // the domain is dying: nothing can be bound any more
+    Channel** pages_ = nullptr;    // one pointer per kChannelsPerPage ports
+    FifoState* fifo_ = nullptr;    // published with release; nullptr = 2-level
     std::array<std::uint64_t, kMaxVcpus / 64> polling_{};
 };
 
@@ -128,10 +128,12 @@ Result<void> events_create(Domain& domain, std::uint32_t max_port); // highest u
 void events_destroy(Domain& domain); // frees; everything is closed
 
 // ---- for everybody
-void send_virq(Vcpu& vcpu, std::uint32_t virq);          // per-vCPU VIRQs
-void send_global_virq(Domain& domain, std::uint32_t virq); // VIRQ_CONSOLE, DOM_EXC, CON_RING, ...: to that domain's binder
+void send_virq(Vcpu& vcpu, std::uint32_t virq); // per-vCPU VIRQs
+void send_global_virq(Domain& domain,
+                      std::uint32_t virq);  // VIRQ_CONSOLE, DOM_EXC, CON_RING, ...: to that domain's binder
 void raise_global_virq(std::uint32_t virq); // to the domain that handles it: the control domain unless redirected
 Result<void> set_virq_handler(std::uint32_t virq, Domain& domain); // XEN_DOMCTL_set_virq_handler
+void forget_virq_handler(Domain const& domain);                    // it dies: its VIRQs go to the control domain again
 void send_pirq(Domain& domain, EvtchnPort port);
 
 // An upcall would be delivered now.

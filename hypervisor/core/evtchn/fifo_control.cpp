@@ -61,8 +61,7 @@ void EventChannels::adopt_two_level_state(FifoState& fifo)
     for (std::uint32_t port = 1; port < ports; ++port)
     {
         Channel& adopted = *channel(EvtchnPort{port});
-        if (adopted.state != ChannelState::Closed &&
-            test_and_clear_bit(domain_.shared_info->evtchn_pending, port))
+        if (adopted.state != ChannelState::Closed && test_and_clear_bit(domain_.shared_info->evtchn_pending, port))
             (void)exchange(adopted.latched, true);
     }
 }

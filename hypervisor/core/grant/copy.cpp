@@ -63,7 +63,8 @@ private:
             return GNTST_permission_denied;
         grant_.frame = caller.resolve(GuestFrame{end.u.gmfn});
         grant_.length = kPageSize;
-        held_ = write_ ? static_cast<bool>(get_writable(grant_.frame, caller.id())) : get_frame(grant_.frame, caller.id());
+        held_ =
+            write_ ? static_cast<bool>(get_writable(grant_.frame, caller.id())) : get_frame(grant_.frame, caller.id());
         return held_ ? GNTST_okay : GNTST_bad_page;
     }
 

@@ -94,8 +94,8 @@ GrantStatus GrantTable::activate(std::uint32_t ref, DomainId user, bool write, b
 // Clears the use bits that `record` no longer justifies.
 void GrantTable::deactivate(std::uint32_t ref, UseRecord const& record)
 {
-    std::uint16_t const gone = static_cast<std::uint16_t>((record.used() ? 0 : GTF_reading) |
-                                                          (record.written() ? 0 : GTF_writing));
+    std::uint16_t const gone =
+        static_cast<std::uint16_t>((record.used() ? 0 : GTF_reading) | (record.written() ? 0 : GTF_writing));
     if (gone == 0)
         return;
     std::uint16_t& flags = version_ == 1 ? entry_v1(ref)->flags : *status_of(ref);

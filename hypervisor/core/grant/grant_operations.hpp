@@ -17,8 +17,8 @@ GrantStatus map(Vcpu& mapper, abi::gnttab_map_grant_ref& operation);
 struct PendingUnmap
 {
     std::uint32_t handle = 0;
-    std::uint32_t ending = 0;    // uses that end; 0: nothing is left to do
-    std::uint64_t address = 0;   // guest virtual address of the host mapping, 0 when it is not known
+    std::uint32_t ending = 0;  // uses that end; 0: nothing is left to do
+    std::uint64_t address = 0; // guest virtual address of the host mapping, 0 when it is not known
     GrantMapping mapping{};
 };
 

@@ -18,8 +18,8 @@ static_assert(sizeof(UseRecord) <= 32);
 
 std::uint32_t entries_per_frame(std::uint32_t version)
 {
-    return static_cast<std::uint32_t>(
-        kPageSize / (version == 1 ? sizeof(abi::grant_entry_v1) : sizeof(abi::grant_entry_v2)));
+    return static_cast<std::uint32_t>(kPageSize /
+                                      (version == 1 ? sizeof(abi::grant_entry_v1) : sizeof(abi::grant_entry_v2)));
 }
 
 constexpr std::uint32_t kStatusPerFrame = kPageSize / sizeof(abi::grant_status_t);
@@ -127,7 +127,8 @@ void GrantTable::log_use()
         if (UseRecord const* const record = existing_record(ref); record != nullptr && record->used())
         {
             ++used;
-            log_info("domain {} grant {}: frame {x}, used by domain {}", domain_.id(), ref, record->frame, record->user);
+            log_info("domain {} grant {}: frame {x}, used by domain {}", domain_.id(), ref, record->frame,
+                     record->user);
         }
     log_info("domain {} grants: version {}, {} of {} frames, {} in use, {} mapped of others", domain_.id(), version_,
              frame_count_, max_frames_, used, live_handles_);

@@ -69,7 +69,7 @@ enum class MappingState : std::uint8_t
 struct GrantMapping
 {
     Mfn frame{};
-    GrantRef ref{};        // Free: the next free handle + 1
+    GrantRef ref{}; // Free: the next free handle + 1
     std::uint32_t uses = 0;
     DomainId granter{};
     bool read_only = false;
@@ -95,7 +95,7 @@ public:
     GrantStatus swap(GrantRef a, GrantRef b);
 
     // ---- size and version
-    Result<void> grow(std::uint32_t frames); // at least; Inval beyond the limit, NoMem
+    Result<void> grow(std::uint32_t frames);         // at least; Inval beyond the limit, NoMem
     Result<void> set_version(std::uint32_t version); // Inval, NoSys, Busy, NoMem
     [[nodiscard]] std::uint32_t version() const { return version_; }
     [[nodiscard]] std::uint32_t frame_count() const { return frame_count_; }
@@ -106,8 +106,8 @@ public:
     void log_use(); // GNTTABOP_dump_table
 
     // ---- the mapper's side: handles
-    Result<std::uint32_t> new_handle(GrantMapping const& mapping); // NoSpc, NoMem; the mapping starts Busy
-    bool claim_handle(std::uint32_t handle, GrantMapping& out);    // Live -> Busy
+    Result<std::uint32_t> new_handle(GrantMapping const& mapping);         // NoSpc, NoMem; the mapping starts Busy
+    bool claim_handle(std::uint32_t handle, GrantMapping& out);            // Live -> Busy
     void settle_handle(std::uint32_t handle, GrantMapping const& mapping); // Busy -> Live, or Free when no use is left
 
 private:
@@ -119,7 +119,8 @@ private:
     [[nodiscard]] std::uint32_t entry_count() const HV_REQUIRES(lock_);
     UseRecord* use_record(std::uint32_t ref) HV_REQUIRES(lock_);
     UseRecord* existing_record(std::uint32_t ref) HV_REQUIRES(lock_);
-    GrantStatus activate(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record) HV_REQUIRES(lock_);
+    GrantStatus activate(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record)
+        HV_REQUIRES(lock_);
     GrantStatus activate_v1(std::uint32_t ref, DomainId user, bool write, UseRecord& record) HV_REQUIRES(lock_);
     GrantStatus activate_v2(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record)
         HV_REQUIRES(lock_);
@@ -148,11 +149,11 @@ private:
 
     SpinLock maptrack_lock_;
     std::uint32_t const max_handles_;
-    std::uint32_t handle_count_ = 0;   // records that exist
-    std::uint32_t free_handle_ = 0;    // + 1; 0 = none
+    std::uint32_t handle_count_ = 0; // records that exist
+    std::uint32_t free_handle_ = 0;  // + 1; 0 = none
     std::uint32_t live_handles_ = 0;
     std::uint32_t relinquish_next_ = 0;
-    bool mapping_ended_ = false;       // the domain is dying and maps nothing more
+    bool mapping_ended_ = false; // the domain is dying and maps nothing more
     GrowingArray<GrantMapping*> mappings_;
 };
 

@@ -174,7 +174,7 @@ VcpuActivity vcpu_activity(Vcpu const& vcpu)
     if (run_queue::runnable(vcpu))
         return VcpuActivity::Runnable;
     std::uint32_t const reasons = load_relaxed(vcpu.sched.stop);
-    return (reasons & stop::kDown) != 0 ? VcpuActivity::Offline
+    return (reasons & stop::kDown) != 0      ? VcpuActivity::Offline
            : (reasons & stop::kBlocked) != 0 ? VcpuActivity::Blocked
                                              : VcpuActivity::Offline;
 }

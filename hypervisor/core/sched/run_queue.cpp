@@ -27,12 +27,10 @@ CpuId next_in(CpuMask mask, std::uint32_t cpu)
 CpuId least_loaded(CpuMask mask)
 {
     CpuId best = mask.first();
-    mask.for_each(
-        [&](CpuId cpu)
-        {
-            if (load_relaxed(queue_of(cpu.raw()).queued) < load_relaxed(queue_of(best.raw()).queued))
-                best = cpu;
-        });
+    mask.for_each([&](CpuId cpu) {
+        if (load_relaxed(queue_of(cpu.raw()).queued) < load_relaxed(queue_of(best.raw()).queued))
+            best = cpu;
+    });
     return best;
 }
 
@@ -90,7 +88,8 @@ bool runnable(Vcpu const& vcpu)
 CpuMask allowed_cpus(SchedUnit const& unit)
 {
     std::int32_t const pinned = load_relaxed(unit.pinned);
-    CpuMask const hard = pinned >= 0 ? CpuMask::of(CpuId{static_cast<std::uint32_t>(pinned)}) : unit.hard & online_cpus();
+    CpuMask const hard =
+        pinned >= 0 ? CpuMask::of(CpuId{static_cast<std::uint32_t>(pinned)}) : unit.hard & online_cpus();
     return hard.empty() ? online_cpus() : hard;
 }
 

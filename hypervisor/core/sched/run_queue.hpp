@@ -14,11 +14,11 @@ namespace hv::run_queue
 {
 
 // All in nanoseconds of virtual time at the default weight, or real ones where that is said.
-inline constexpr std::int64_t kWakeCredit = 5'000'000;  // lead of a vCPU that wakes over the queue's present time
-inline constexpr std::int64_t kMaxLag = 50'000'000;     // how far behind or ahead one may be when it changes queues
-inline constexpr std::int64_t kImbalance = 5'000'000;   // difference between queues that moves a vCPU
+inline constexpr std::int64_t kWakeCredit = 5'000'000; // lead of a vCPU that wakes over the queue's present time
+inline constexpr std::int64_t kMaxLag = 50'000'000;    // how far behind or ahead one may be when it changes queues
+inline constexpr std::int64_t kImbalance = 5'000'000;  // difference between queues that moves a vCPU
 inline constexpr std::int64_t kNobody = INT64_MAX;     // `least` of an empty queue
-inline constexpr std::uint64_t kMinSlice = 1'000'000;    // real
+inline constexpr std::uint64_t kMinSlice = 1'000'000;  // real
 
 struct LessServed
 {
@@ -32,21 +32,21 @@ struct alignas(64) RunQueue
 {
     SpinLock lock;
     LeftistHeap<SchedUnit, LessServed> heap;
-    SchedUnit* current = nullptr;     // picked here; nullptr: idle
-    std::int64_t floor = 0;           // the queue's present virtual time
-    std::int64_t offset = 0;          // + own reckoning = common reckoning
-    Nanoseconds picked_at{};          // when `current` was switched to
-    Nanoseconds slice_end{};          // when it has to make way; 0: nobody waits
+    SchedUnit* current = nullptr; // picked here; nullptr: idle
+    std::int64_t floor = 0;       // the queue's present virtual time
+    std::int64_t offset = 0;      // + own reckoning = common reckoning
+    Nanoseconds picked_at{};      // when `current` was switched to
+    Nanoseconds slice_end{};      // when it has to make way; 0: nobody waits
     Nanoseconds idle_since{};
     std::uint64_t idle_nanoseconds = 0;
     bool online = false;
 
     // Read by other CPUs without the lock; times in the common reckoning.
-    std::uint32_t queued = 0;         // units on the heap
-    std::int64_t least = kNobody;     // virtual time of the first on the heap
-    std::int64_t current_time = 0;    // of the running one, at `current_since`
+    std::uint32_t queued = 0;      // units on the heap
+    std::int64_t least = kNobody;  // virtual time of the first on the heap
+    std::int64_t current_time = 0; // of the running one, at `current_since`
     Nanoseconds current_since{};
-    bool rebalance = false;           // compare with other queues at the next choice
+    bool rebalance = false; // compare with other queues at the next choice
 
     Timer slice;
 };

@@ -44,16 +44,14 @@ SchedUnit* stealable(RunQueue& victim, CpuId cpu)
 RunQueue* find_victim(CpuId cpu, std::int64_t limit)
 {
     RunQueue* victim = nullptr;
-    online_cpus().for_each(
-        [&](CpuId other)
+    online_cpus().for_each([&](CpuId other) {
+        RunQueue& candidate = queue_of(other.raw());
+        if (std::int64_t const first = load_relaxed(candidate.least); other != cpu && first < limit)
         {
-            RunQueue& candidate = queue_of(other.raw());
-            if (std::int64_t const first = load_relaxed(candidate.least); other != cpu && first < limit)
-            {
-                victim = &candidate;
-                limit = first;
-            }
-        });
+            victim = &candidate;
+            limit = first;
+        }
+    });
     return victim;
 }
 
@@ -189,21 +187,19 @@ void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
     std::int64_t const least = load_relaxed(queue.least);
     if (least == kNobody)
         return;
-    online_cpus().for_each(
-        [&](CpuId other)
-        {
-            RunQueue& candidate = queue_of(other.raw());
-            if (other == cpu || load_relaxed(candidate.rebalance))
-                return;
-            Nanoseconds since;
-            __atomic_load(&candidate.current_since, &since, __ATOMIC_RELAXED);
-            auto const running = static_cast<std::int64_t>(now > since ? now - since : 0);
-            std::int64_t const ahead = load_relaxed(candidate.current_time) + running;
-            if (!idle_cpus().test(other) && ahead <= least + kImbalance)
-                return;
-            store_relaxed(candidate.rebalance, true);
-            port::request_schedule(other);
-        });
+    online_cpus().for_each([&](CpuId other) {
+        RunQueue& candidate = queue_of(other.raw());
+        if (other == cpu || load_relaxed(candidate.rebalance))
+            return;
+        Nanoseconds since;
+        __atomic_load(&candidate.current_since, &since, __ATOMIC_RELAXED);
+        auto const running = static_cast<std::int64_t>(now > since ? now - since : 0);
+        std::int64_t const ahead = load_relaxed(candidate.current_time) + running;
+        if (!idle_cpus().test(other) && ahead <= least + kImbalance)
+            return;
+        store_relaxed(candidate.rebalance, true);
+        port::request_schedule(other);
+    });
 }
 
 // The slice timer: the current unit's time is up, unless it was prolonged or nobody waits any more.
@@ -292,7 +288,8 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
     if (runnable(vcpu) && !(over_cap(vcpu) && park(unit)))
     {
         Nanoseconds const now = port::now();
-        bool const preempted = vcpu.time.runstate.state == RUNSTATE_runnable && &queue_of(port::cpu_id().raw()) == queue;
+        bool const preempted =
+            vcpu.time.runstate.state == RUNSTATE_runnable && &queue_of(port::cpu_id().raw()) == queue;
         if (preempted && queue->current != nullptr)
         {
             insert(*queue, unit);

@@ -35,8 +35,8 @@ void vcpu_yield(Vcpu& vcpu); // current only: lets others run first
 void vcpu_kick(Vcpu& vcpu);
 
 // ---- stopping and starting
-void vcpu_up(Vcpu& vcpu);   // clears kDown
-void vcpu_down(Vcpu& vcpu); // sets kDown; does not wait
+void vcpu_up(Vcpu& vcpu);           // clears kDown
+void vcpu_down(Vcpu& vcpu);         // sets kDown; does not wait
 void vcpu_sleep_nosync(Vcpu& vcpu); // something now stops it: off the queue, or off its CPU soon
 void vcpu_sleep_sync(Vcpu& vcpu);   // and waits until its context is saved (not for the caller itself)
 void vcpu_pause(Vcpu& vcpu);        // nested; waits like sleep_sync

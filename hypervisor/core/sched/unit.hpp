@@ -23,7 +23,7 @@ namespace stop
 {
 inline constexpr std::uint32_t kBlocked = 1u << 0; // SCHEDOP_block or poll; ended by vcpu_wake()
 inline constexpr std::uint32_t kDown = 1u << 1;    // not brought up (VCPUOP_up), or taken down
-inline constexpr std::uint32_t kPause = 1u << 8; // one vcpu_pause(); the bits from here up are a count
+inline constexpr std::uint32_t kPause = 1u << 8;   // one vcpu_pause(); the bits from here up are a count
 } // namespace stop
 
 struct SchedUnit : HeapNode<SchedUnit>
@@ -35,13 +35,13 @@ struct SchedUnit : HeapNode<SchedUnit>
     bool queued = false;              // under the queue's lock
     bool parked = false;              // under the queue's lock
     bool yielded = false;             // gave way; the next choice prefers others; its own CPU only
-    std::int64_t virtual_time = 0;    // service received, in nanoseconds at the default weight, by its queue's reckoning
-    Nanoseconds charged_until{};      // up to where the present run is accounted
-    CpuMask hard = CpuMask::all();    // may run on these only
-    CpuMask soft = CpuMask::all();    // runs on these when it can
-    std::int32_t pinned = -1;         // SCHEDOP_pin_override, -1 = none
+    std::int64_t virtual_time = 0; // service received, in nanoseconds at the default weight, by its queue's reckoning
+    Nanoseconds charged_until{};   // up to where the present run is accounted
+    CpuMask hard = CpuMask::all(); // may run on these only
+    CpuMask soft = CpuMask::all(); // runs on these when it can
+    std::int32_t pinned = -1;      // SCHEDOP_pin_override, -1 = none
     ListLink park_link;
-    std::uint64_t schedules = 0;      // times it was switched to
+    std::uint64_t schedules = 0; // times it was switched to
 };
 
 } // namespace hv

@@ -40,7 +40,7 @@ Result<void> vcpu_register_runstate_area(Vcpu& vcpu, GuestVirtual area);
 
 // ---- timers of a vCPU (set_timer_op, VCPUOP_*_timer). Current vCPU only, except stops.
 void vcpu_timers_init(Vcpu& vcpu);
-void vcpu_timers_stop(Vcpu& vcpu); // all three, synchronously; for teardown
+void vcpu_timers_stop(Vcpu& vcpu);                            // all three, synchronously; for teardown
 void vcpu_set_singleshot(Vcpu& vcpu, std::uint64_t deadline); // absolute; past: fires at once; absurd: clamped
 void vcpu_stop_singleshot(Vcpu& vcpu);
 void vcpu_set_periodic(Vcpu& vcpu, std::uint64_t period); // 0 stops it

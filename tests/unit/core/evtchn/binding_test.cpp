@@ -145,6 +145,23 @@ TEST_F(BindingTest, VirqsAreUniquePerVcpuAndGlobalOnesOnTheFirst)
     EXPECT_TRUE(a.events->bind_virq(VIRQ_CONSOLE, 0));
 }
 
+TEST_F(BindingTest, GlobalVirqsGoToTheirHandlerUntilItDies)
+{
+    Domain& helper = domain();
+    Domain& bystander = domain();
+    EvtchnPort const port = helper.events->bind_virq(VIRQ_CON_RING, 0).value();
+    EvtchnPort const other = bystander.events->bind_virq(VIRQ_CON_RING, 0).value();
+    EXPECT_EQ(set_virq_handler(VIRQ_TIMER, helper).error(), Errno::Inval);
+    EXPECT_EQ(set_virq_handler(NR_VIRQS, helper).error(), Errno::Inval);
+    EXPECT_TRUE(set_virq_handler(VIRQ_CON_RING, helper));
+    raise_global_virq(VIRQ_CON_RING);
+    EXPECT_TRUE(pending(helper, port));
+    EXPECT_FALSE(pending(bystander, other));
+    end(helper);
+    raise_global_virq(VIRQ_CON_RING); // to the control domain, of which there is none here
+    EXPECT_FALSE(pending(bystander, other));
+}
+
 TEST_F(BindingTest, IpisAndVcpuVirqsDoNotMove)
 {
     Domain& a = domain(2);
@@ -205,8 +222,7 @@ TEST_F(BindingTest, PirqsGoThroughTheHooks)
     static std::uint32_t bound_pirq = 0;
     static EvtchnPort bound_port{};
     Domain& a = domain();
-    set_pirq_hooks({.bind = [](Domain&, std::uint32_t pirq, EvtchnPort port, bool) -> Result<void>
-                    {
+    set_pirq_hooks({.bind = [](Domain&, std::uint32_t pirq, EvtchnPort port, bool) -> Result<void> {
                         if (pirq == 99)
                             return Errno::Busy;
                         bound_pirq = pirq;

@@ -23,7 +23,10 @@ protected:
     }
 
     abi::vcpu_info& info(unsigned vcpu = 0) { return *guest_->vcpus[vcpu]->info; }
-    [[nodiscard]] bool pending(EvtchnPort port) const { return (guest_->shared_info->evtchn_pending[0] >> port.raw() & 1) != 0; }
+    [[nodiscard]] bool pending(EvtchnPort port) const
+    {
+        return (guest_->shared_info->evtchn_pending[0] >> port.raw() & 1) != 0;
+    }
     void mask(EvtchnPort port) { guest_->shared_info->evtchn_mask[0] |= 1ull << port.raw(); }
     void handle() // as a guest does: all events seen and cleared
     {

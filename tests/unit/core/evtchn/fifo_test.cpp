@@ -39,7 +39,10 @@ protected:
     {
         return *reinterpret_cast<abi::evtchn_fifo_control_block*>(port::frame_data(control_) + 128 * vcpu);
     }
-    std::uint32_t& word(EvtchnPort port) { return reinterpret_cast<std::uint32_t*>(port::frame_data(words_))[port.raw()]; }
+    std::uint32_t& word(EvtchnPort port)
+    {
+        return reinterpret_cast<std::uint32_t*>(port::frame_data(words_))[port.raw()];
+    }
 
     // Takes all events off a vCPU's queues, highest priority first, as a kernel does.
     std::vector<std::uint32_t> consume(unsigned vcpu)
@@ -220,17 +223,15 @@ TEST_F(FifoTest, GuestThatScribblesOverItsWordsHurtsOnlyItself)
     for (int count = 0; count < 16; ++count)
         ports.push_back(guest_->events->bind_ipi(0).value());
     bool stop = false;
-    std::thread scribbler(
-        [&]
+    std::thread scribbler([&] {
+        std::uint32_t seed = 1;
+        while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
         {
-            std::uint32_t seed = 1;
-            while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
-            {
-                seed = seed * 1664525 + 1013904223;
-                __atomic_store_n(&word(EvtchnPort{1 + (seed >> 8) % 1000}), seed, __ATOMIC_RELAXED);
-                __atomic_store_n(&control(0).head[seed % 16], seed >> 4, __ATOMIC_RELAXED);
-            }
-        });
+            seed = seed * 1664525 + 1013904223;
+            __atomic_store_n(&word(EvtchnPort{1 + (seed >> 8) % 1000}), seed, __ATOMIC_RELAXED);
+            __atomic_store_n(&control(0).head[seed % 16], seed >> 4, __ATOMIC_RELAXED);
+        }
+    });
     for (int round = 0; round < 200000; ++round)
         EXPECT_TRUE(guest_->events->send(ports[round % ports.size()]));
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);

@@ -56,7 +56,8 @@ protected:
 TEST_F(GuestCallTest, EventChannelsEndToEnd)
 {
     Domain& peer = running_domain(1);
-    auto* const unbound = host::guest_new<abi::evtchn_alloc_unbound>({.dom = DOMID_SELF, .remote_dom = peer.id().raw(), .port = 0});
+    auto* const unbound =
+        host::guest_new<abi::evtchn_alloc_unbound>({.dom = DOMID_SELF, .remote_dom = peer.id().raw(), .port = 0});
     EXPECT_EQ(event_op(EVTCHNOP_alloc_unbound, unbound), 0);
     EXPECT_EQ(unbound->port, 1u);
     act_as(*peer.vcpus[0]);
@@ -251,8 +252,9 @@ TEST_F(GuestCallTest, GrantTableIsSetUpAndQueried)
     setup->dom = DOMID_SELF;
     setup->nr_frames = 4;
     setup->frame_list.p = frames->data();
-    auto const op = [&](unsigned operation, void* args, std::uint64_t count)
-    { return call(__HYPERVISOR_grant_table_op, operation, reinterpret_cast<std::uint64_t>(args), count); };
+    auto const op = [&](unsigned operation, void* args, std::uint64_t count) {
+        return call(__HYPERVISOR_grant_table_op, operation, reinterpret_cast<std::uint64_t>(args), count);
+    };
     EXPECT_EQ(op(GNTTABOP_setup_table, setup, 2), kInval) << "one at a time";
     EXPECT_EQ(op(GNTTABOP_setup_table, setup, 1), 0);
     EXPECT_EQ(setup->status, GNTST_okay);

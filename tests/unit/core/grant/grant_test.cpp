@@ -306,7 +306,8 @@ TEST_F(GrantTest, DeathOfTheMapperReleasesEverything)
 {
     permit(8);
     for (unsigned index = 0; index < 200; ++index)
-        ASSERT_EQ(map(8, index, index % 2 != 0 ? GNTMAP_host_map : GNTMAP_host_map | GNTMAP_readonly).status, GNTST_okay);
+        ASSERT_EQ(map(8, index, index % 2 != 0 ? GNTMAP_host_map : GNTMAP_host_map | GNTMAP_readonly).status,
+                  GNTST_okay);
     host::make_current(host::kToolCpu, nullptr);
     end(*mapper_);
     expect_unused(8);

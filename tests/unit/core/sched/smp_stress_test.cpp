@@ -117,12 +117,8 @@ protected:
             EXPECT_TRUE(sched_set_affinity(*player.vcpu, &mask, nullptr));
             break;
         }
-        case 2:
-            EXPECT_TRUE(sched_set_weight(disturbed, 1 + (seed >> 16) % 1000));
-            break;
-        default:
-            EXPECT_TRUE(sched_set_cap(disturbed, (seed >> 24) % 2 != 0 ? 50 : 0));
-            break;
+        case 2: EXPECT_TRUE(sched_set_weight(disturbed, 1 + (seed >> 16) % 1000)); break;
+        default: EXPECT_TRUE(sched_set_cap(disturbed, (seed >> 24) % 2 != 0 ? 50 : 0)); break;
         }
     }
 

@@ -17,7 +17,8 @@ protected:
     static std::uint64_t guest_time(abi::vcpu_time_info const& time)
     {
         std::uint64_t const delta = (port::tsc() - time.tsc_timestamp) << time.tsc_shift;
-        return time.system_time + static_cast<std::uint64_t>((static_cast<unsigned __int128>(delta) * time.tsc_to_system_mul) >> 32);
+        return time.system_time +
+               static_cast<std::uint64_t>((static_cast<unsigned __int128>(delta) * time.tsc_to_system_mul) >> 32);
     }
 };
 
@@ -62,7 +63,8 @@ TEST_F(ClockTest, WallClockReachesDomainsWhenTheyNextRun)
     host::settle();
     EXPECT_EQ(guest.shared_info->wc_version, version + 2);
     std::uint64_t const at_boot =
-        (std::uint64_t{guest.shared_info->wc_sec_hi} << 32 | guest.shared_info->wc_sec) * 1'000'000'000 + guest.shared_info->wc_nsec;
+        (std::uint64_t{guest.shared_info->wc_sec_hi} << 32 | guest.shared_info->wc_sec) * 1'000'000'000 +
+        guest.shared_info->wc_nsec;
     EXPECT_EQ(at_boot + host::now(), 1'700'000'000'250'000'000u);
     EXPECT_EQ(wallclock_seconds(), 1'700'000'000u);
 }

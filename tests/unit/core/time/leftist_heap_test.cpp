@@ -87,8 +87,9 @@ TEST(LeftistHeap, StaysSoundUnderRandomInsertionAndRemoval)
         if (step % 100 == 0)
         {
             ASSERT_EQ(check(heap.first(), nullptr), inside);
-            auto const least = std::min_element(items.begin(), items.end(), [](Item const& a, Item const& b)
-                                                { return (a.in ? a.key : 1 << 30) < (b.in ? b.key : 1 << 30); });
+            auto const least = std::min_element(items.begin(), items.end(), [](Item const& a, Item const& b) {
+                return (a.in ? a.key : 1 << 30) < (b.in ? b.key : 1 << 30);
+            });
             if (inside != 0)
             {
                 ASSERT_EQ(heap.first()->key, least->key);

@@ -17,8 +17,7 @@ struct Shot
 {
     explicit Shot(std::vector<int>& log_, int number_) : log(log_), number(number_)
     {
-        timer.callback = [](void* context)
-        {
+        timer.callback = [](void* context) {
             auto& shot = *static_cast<Shot*>(context);
             shot.log.push_back(shot.number);
             shot.fired_at = host::now();
