@@ -6,7 +6,7 @@ from __future__ import annotations
 from harness.cases import Context, case, expect_step
 
 LIFE = """
-TOOL=xl KERNEL=cloud
+TOOL=xl KERNEL=micro
 . /usr/lib/tessera/guests.sh
 guest_config one 10.77.0.11
 host_state >/run/before
@@ -32,13 +32,13 @@ step same diff /run/before /run/after
 """
 
 
-def check_life(context: Context, store: str) -> None:
+def check_life(context: Context, store: str, cpus: int) -> None:
     """A guest's life from create to destroy under one store daemon."""
-    result = context.run(LIFE, store=store, guests=("cloud",), memory_mib=2048, dom0_memory_mib=640, cpus=2,
+    result = context.run(LIFE, store=store, guests=("micro",), memory_mib=1024, dom0_memory_mib=512, cpus=cpus,
                          time_limit=420)
     expect_step(result, "info", pattern=r"^xen_major +: 4$")
     expect_step(result, "info", pattern=r"^xen_minor +: 17$")
-    expect_step(result, "list", pattern=r"^Domain-0 +0 +640 +2 ")
+    expect_step(result, "list", pattern=rf"^Domain-0 +0 +512 +{cpus} ")
     expect_step(result, "create")
     expect_step(result, "nodes", pattern="vif")
     expect_step(result, "login")
@@ -55,19 +55,19 @@ def check_life(context: Context, store: str) -> None:
     expect_step(result, "same")
 
 
-@case()
+@case("guest/micro/vmlinuz")
 def xl_with_xenstored(context: Context) -> None:
     """The C store daemon."""
-    check_life(context, "xenstored")
+    check_life(context, "xenstored", 2)
 
 
-@case()
+@case("guest/micro/vmlinuz")
 def xl_with_oxenstored(context: Context) -> None:
     """The OCaml store daemon."""
-    check_life(context, "oxenstored")
+    check_life(context, "oxenstored", 1)
 
 
-@case("bin/tessera-store")
+@case("bin/tessera-store", "guest/micro/vmlinuz")
 def xl_with_tessera_store(context: Context) -> None:
     """Our store daemon under the stock tools."""
-    check_life(context, "tessera-store")
+    check_life(context, "tessera-store", 1)
