@@ -16,6 +16,7 @@
 #include <hypercalls/handlers/pv.hpp>
 #include <hypercalls/handlers/sched.hpp>
 #include <hypercalls/handlers/sysctl.hpp>
+#include <hypercalls/handlers/tessera.hpp>
 #include <hypercalls/handlers/timer.hpp>
 #include <hypercalls/handlers/vcpu.hpp>
 #include <hypercalls/handlers/version.hpp>
