@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Thin names over the compiler's atomics, so that each use states its memory order.
+// Thin names over the compiler's atomics, so that each use states its memory order. Loads and stores take enumerations
+// too, for which clang has only the built-ins that pass values by address.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +11,31 @@ namespace hv
 template<typename T>
 inline T load_relaxed(T const& object)
 {
-    return __atomic_load_n(&object, __ATOMIC_RELAXED);
+    T value;
+    __atomic_load(&object, &value, __ATOMIC_RELAXED);
+    return value;
 }
 
 template<typename T>
 inline T load_acquire(T const& object)
 {
-    return __atomic_load_n(&object, __ATOMIC_ACQUIRE);
+    T value;
+    __atomic_load(&object, &value, __ATOMIC_ACQUIRE);
+    return value;
 }
 
 template<typename T, typename U>
 inline void store_relaxed(T& object, U value)
 {
-    __atomic_store_n(&object, static_cast<T>(value), __ATOMIC_RELAXED);
+    T stored = static_cast<T>(value);
+    __atomic_store(&object, &stored, __ATOMIC_RELAXED);
 }
 
 template<typename T, typename U>
 inline void store_release(T& object, U value)
 {
-    __atomic_store_n(&object, static_cast<T>(value), __ATOMIC_RELEASE);
+    T stored = static_cast<T>(value);
+    __atomic_store(&object, &stored, __ATOMIC_RELEASE);
 }
 
 // Full barrier on x86 (LOCK CMPXCHG); `expected` receives the observed value on failure.

@@ -59,7 +59,7 @@ enum class UpdateKind : std::uint8_t
 // ---- Typed references. mmu_lock of the owner held.
 // Takes a use of `frame` as a table of `level`, validating it when it is the first. Errors: Inval (owner, contents),
 // Busy (in use as something else), Restart.
-Result<void> get_table(Domain& owner, Mfn frame, FrameType level, Budget& budget) HV_REQUIRES(owner.mmu_lock);
+Result<void> get_table(Domain& owner, Mfn frame, FrameType level, Budget& budget);
 // Gives one back. Restart leaves the rest in the domain's deferred tables.
 Result<void> put_table(Domain& owner, Mfn frame, FrameType level, Budget& budget);
 // Finishes interrupted teardowns. Call before other table work; Restart when the budget ran out.

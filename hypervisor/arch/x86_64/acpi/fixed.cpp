@@ -48,6 +48,10 @@ void read_fadt(Firmware& result, Bytes table)
     result.pm_timer_32_bit = (flags & kTimer32Bit) != 0;
     result.century_register = table_field<std::uint8_t>(table, 108);
     result.has_8042 = revision < 2 || (table_field<std::uint16_t>(table, 109) & k8042) != 0;
+    auto const wide_dsdt = revision >= 3 ? table_field<std::uint64_t>(table, 140) : 0;
+    auto const dsdt = wide_dsdt != 0 ? wide_dsdt : table_field<std::uint32_t>(table, 40);
+    if (dsdt != 0)
+        read_dsdt(result, map_firmware_table(MachineAddress{dsdt}));
     if ((flags & kResetSupported) == 0)
         return;
     result.reset_register = read_generic_address(table, 116);

@@ -51,18 +51,6 @@ std::byte const* scan_for_root_pointer()
     return nullptr;
 }
 
-std::span<std::byte const> map_table(MachineAddress address)
-{
-    auto const* header = static_cast<std::byte const*>(map_firmware(address, kHeaderBytes));
-    std::uint32_t length = 0;
-    std::memcpy(&length, header + 4, sizeof(length));
-    if (length < kHeaderBytes || length > kMaxTableBytes)
-        return {};
-    if ((address.raw() & ~kPageMask) + length <= kPageSize)
-        return {header, length}; // the page that is mapped already holds it all
-    return {static_cast<std::byte const*>(map_firmware(address, length)), length};
-}
-
 bool open_root_table(std::byte const* pointer)
 {
     std::uint32_t rsdt = 0;
@@ -71,7 +59,7 @@ bool open_root_table(std::byte const* pointer)
     if (std::to_integer<unsigned>(pointer[15]) >= 2)
         std::memcpy(&xsdt, pointer + 24, sizeof(xsdt));
     root_entry_bytes = xsdt != 0 ? 8 : 4;
-    root_table = map_table(MachineAddress{xsdt != 0 ? xsdt : rsdt});
+    root_table = map_firmware_table(MachineAddress{xsdt != 0 ? xsdt : rsdt});
     return !root_table.empty() && sums_to_zero(root_table.data(), root_table.size());
 }
 
@@ -95,6 +83,18 @@ void read_table(char const* signature, void (*read)(Firmware&, std::span<std::by
 
 } // namespace
 
+std::span<std::byte const> map_firmware_table(MachineAddress address)
+{
+    auto const* header = static_cast<std::byte const*>(map_firmware(address, kHeaderBytes));
+    std::uint32_t length = 0;
+    std::memcpy(&length, header + 4, sizeof(length));
+    if (length < kHeaderBytes || length > kMaxTableBytes)
+        return {};
+    if ((address.raw() & ~kPageMask) + length <= kPageSize)
+        return {header, length}; // the page that is mapped already holds it all
+    return {static_cast<std::byte const*>(map_firmware(address, length)), length};
+}
+
 std::span<std::byte const> find_firmware_table(char const* signature)
 {
     std::size_t offset = kHeaderBytes;
@@ -107,7 +107,7 @@ std::span<std::byte const> find_firmware_table(char const* signature)
             continue;
         auto const* header = static_cast<std::byte const*>(map_firmware(MachineAddress{address}, kHeaderBytes));
         if (std::memcmp(header, signature, 4) == 0)
-            return map_table(MachineAddress{address});
+            return map_firmware_table(MachineAddress{address});
     }
     return {};
 }

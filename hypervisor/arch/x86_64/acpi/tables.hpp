@@ -64,6 +64,8 @@ struct Firmware
     bool pm_timer_32_bit;
     std::uint16_t pm1a_control, pm1b_control; // 0: none
     std::uint16_t pm1a_event, pm1b_event;
+    bool has_off_types; // what PM1a and PM1b control take for S5
+    std::uint8_t off_type_a, off_type_b;
     std::uint8_t century_register; // CMOS index, 0: none
     Irq sci;
     bool has_reset_register;
@@ -81,6 +83,10 @@ Firmware const& firmware();
 // A whole table by signature, mapped read-only; empty when there is none. Boot only (mappings are never undone).
 std::span<std::byte const> find_firmware_table(char const* signature);
 
+// The table at an address that another table gives; empty when its length makes no sense. Boot only.
+std::span<std::byte const> map_firmware_table(MachineAddress address);
+
+void read_dsdt(Firmware& result, std::span<std::byte const> table);
 void read_madt(Firmware& result, std::span<std::byte const> table);
 void read_fadt(Firmware& result, std::span<std::byte const> table);
 void read_hpet_table(Firmware& result, std::span<std::byte const> table);

@@ -57,6 +57,8 @@ void start_frame_allocator(BootInfo const& info)
 
 void deny_our_devices()
 {
+    // Nothing lies beyond the physical address width: such an entry would set reserved bits.
+    deny_device_frames(Mfn{1ull << (cpu_features().physical_bits - kPageShift)}, Mfn{1ull << (52 - kPageShift)});
     deny_device_frames(Mfn{0xfee00}, Mfn{0xfef00}); // local APIC and the MSI window
     for (std::uint32_t i = 0; i < firmware().io_apic_count; ++i)
     {
@@ -204,14 +206,14 @@ void start_machine(BootInfo const& info)
 void machine_shutdown(std::uint32_t reason)
 {
     log_info("the control domain ends the machine, reason {}", reason);
-    if (reason != SHUTDOWN_reboot && port::current() != nullptr)
+    if (reason != SHUTDOWN_reboot && reason != SHUTDOWN_poweroff && port::current() != nullptr)
         port::log_guest_state();
     if (reason == SHUTDOWN_crash)
         panic("the control domain crashed");
-    stop_other_cpus();
     if (reason == SHUTDOWN_poweroff)
     {
-        // The control domain powers off through ACPI before it comes here; without ACPI there is nothing to switch.
+        switch_off(); // the control domain comes here without ACPI of its own, or when its attempt failed
+        stop_other_cpus();
         log_info("the machine may be switched off");
         halt_forever();
     }

@@ -14,6 +14,9 @@ namespace hv
 // Returns only when the machine did not react.
 void enter_sleep_state(std::uint16_t pm1a_value, std::uint16_t pm1b_value);
 
+// The same with what the firmware's tables say; returns also when they say nothing.
+void switch_off();
+
 // Sends every other CPU into a halt it never leaves. Safe before there are other CPUs.
 void stop_other_cpus();
 

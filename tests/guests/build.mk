@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# PV test guests: one small image for each file of cases/, booted as the initial domain.
+
+B := build/guests
+CXX ?= g++
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+PYTHON ?= python3
+cases := $(wildcard tests/guests/cases/*.cpp)
+images := $(cases:tests/guests/cases/%.cpp=$(B)/%.elf)
+runtime := $(B)/start.o $(B)/guest.o
+CXXFLAGS := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
+            -fno-stack-protector -fno-pie -fcf-protection=none -mno-red-zone -mgeneral-regs-only -O1 -g -Wall -Wextra -Werror \
+            -I. -Ihypervisor -MMD -MP
+
+.PHONY: all test clean
+all: $(images)
+
+test: all
+	@$(PYTHON) tests/system/run_guest.py $(images)
+
+$(B)/start.o: tests/guests/runtime/start.S
+	@mkdir -p $(@D)
+	@$(CXX) -c -D__ASSEMBLY__ -fno-pie -o $@ $<
+
+$(B)/guest.o: tests/guests/runtime/guest.cpp tests/guests/build.mk
+	@mkdir -p $(@D)
+	@$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+$(B)/%.o: tests/guests/cases/%.cpp tests/guests/build.mk
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	@$(CXX) $(CXXFLAGS) -c -o $@ $<
+
+$(B)/%.elf: $(B)/%.o $(runtime) tests/guests/runtime/guest.lds
+	@$(CXX) -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,--build-id=none \
+	    -Wl,-T,tests/guests/runtime/guest.lds -o $@ $(runtime) $<
+
+.SECONDARY:
+clean:
+	rm -rf $(B)
+
+-include $(wildcard $(B)/*.d)
