@@ -23,11 +23,11 @@ def run_guests(context: Context, script: str, kernel: str = "micro", **settings:
 LIFE = """
 guest_config one 10.77.0.11 {vcpus}
 host_state >/run/before
-step create guest_create one
+step create guest_create one || exit 1
 step list vmctl list
 step show vmctl show one
-guest_watch one
-step login guest_login one 240
+guest_watch one || exit 1
+step login guest_login one 240 || exit 1
 step cpus guest_run one 30 nproc
 step disk guest_run one 30 'mount | grep " / "; seq 1 50000 >/root/data; sync; md5sum /root/data'
 step network guest_run one 30 'ping -c 2 10.77.0.1'
@@ -81,9 +81,9 @@ CRASH = """
 guest_config one 10.77.0.11
 sed -i 's/^on_reboot.*/on_crash = "destroy"/' /root/one.cfg
 host_state >/run/before
-step create guest_create one
-guest_watch one
-step login guest_login one 240
+step create guest_create one || exit 1
+guest_watch one || exit 1
+step login guest_login one 240 || exit 1
 guest_type one 'echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger'
 step gone wait_for 600 guest_gone one
 step reason cat /var/log/xen/vmctl-supervise.log

@@ -12,10 +12,10 @@ guest_config one 10.77.0.11
 host_state >/run/before
 step info xl info
 step list xl list
-step create guest_create one
+step create guest_create one || exit 1
 step nodes xenstore-ls "/local/domain/$(guest_domid one)/device"
-guest_watch one
-step login guest_login one 240
+guest_watch one || exit 1
+step login guest_login one 240 || exit 1
 step command guest_run one 30 'uname -r; mount | grep xvda'
 step network guest_run one 30 'ping -c 2 10.77.0.1'
 step vcpus xl vcpu-list one

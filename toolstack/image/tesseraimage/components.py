@@ -87,6 +87,7 @@ def add_skeleton(writer: CpioWriter) -> None:
     for name in ("dev", "proc", "sys", "run", "tmp", "mnt", "root", "var/lib", "var/log", "etc"):
         writer.add_directory(name)
     writer.add_symlink("var/run", "/run")
+    writer.add_symlink("var/lock", "/run/lock")
     writer.add_device("dev/console", "c", 5, 1)
 
 
