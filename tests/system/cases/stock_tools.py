@@ -16,7 +16,7 @@ step create guest_create one || exit 1
 step nodes xenstore-ls "/local/domain/$(guest_domid one)/device"
 guest_watch one || exit 1
 step login guest_login one 240 || exit 1
-step command guest_run one 30 'uname -r; mount | grep xvda'
+step command guest_run one 30 'uname -r; mount | grep " / "'
 step network guest_run one 30 'ping -c 2 10.77.0.1'
 step vcpus xl vcpu-list one
 step pause xl pause one
@@ -42,7 +42,7 @@ def check_life(context: Context, store: str, cpus: int) -> None:
     expect_step(result, "create")
     expect_step(result, "nodes", pattern="vif")
     expect_step(result, "login")
-    expect_step(result, "command", pattern=r"^/dev/xvda on / type ext4")
+    expect_step(result, "command", pattern=r"^/dev/\w+ on / type ext4")
     expect_step(result, "network", pattern="2 packets received|2 received")
     expect_step(result, "vcpus", pattern=r"^one +\d+ +0 ")
     expect_step(result, "pause")
