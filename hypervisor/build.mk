@@ -18,8 +18,8 @@ asm_sources := $(wildcard $(ARCH)/*/*.S)
 objects := $(sources:%.cpp=$(B)/%.o) $(asm_sources:%.S=$(B)/%.S.o)
 
 common := -Ihypervisor -I. -I$(B) -Ibuild/generated -DHV_FREESTANDING=1 -ffreestanding -mno-red-zone -g -MMD -MP
-CXXFLAGS := -std=gnu++20 $(common) -O2 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
-            -fno-stack-protector -fno-omit-frame-pointer -fcf-protection=none -mgeneral-regs-only -fpie -fvisibility=hidden \
+CXXFLAGS := -std=gnu++20 $(common) $(config_cxxflags) -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
+            -fno-stack-protector -fcf-protection=none -mgeneral-regs-only -fpie -fvisibility=hidden \
             -mcmodel=small -Wall -Wextra -Werror $(EXTRA_CXXFLAGS)
 ifneq ($(findstring clang,$(CXX)),)
 CXXFLAGS += -Wthread-safety
@@ -33,19 +33,19 @@ archives := $(foreach lib,lzma z lz4 zstd,$(shell $(CXX) -print-file-name=lib$(l
 .PHONY: all clean
 all: build/tessera
 
-$(B)/entry_offsets.s: $(ARCH)/entry/offsets.cxx hypervisor/build.mk
+$(B)/entry_offsets.s: $(ARCH)/entry/offsets.cxx hypervisor/build.mk $(config_header)
 	@mkdir -p $(@D)
 	@$(CXX) $(CXXFLAGS) -MF $(B)/entry_offsets.d -MT $@ -x c++ -S -o $@ $<
 
 $(B)/entry_offsets.h: $(B)/entry_offsets.s
 	@sed -n 's/^.*->\([A-Za-z0-9_]*\) [$$]*\(-*[0-9]*\).*$$/#define \1 \2/p' $< > $@
 
-$(B)/%.o: %.cpp hypervisor/build.mk | $(config_header)
+$(B)/%.o: %.cpp hypervisor/build.mk $(config_header)
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
 	@$(CXX) $(CXXFLAGS) -c -o $@ $<
 
-$(B)/%.S.o: %.S hypervisor/build.mk $(B)/entry_offsets.h | $(config_header)
+$(B)/%.S.o: %.S hypervisor/build.mk $(B)/entry_offsets.h $(config_header)
 	@mkdir -p $(@D)
 	@echo "  AS  $<"
 	@$(CXX) $(ASFLAGS) -c -o $@ $<
@@ -62,7 +62,7 @@ $(B)/tessera.first: $(objects) $(linker_script) $(B)/symbols_empty.S
 	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(objects) $(B)/symbols_empty.o $(archives)
 
 build/tessera: $(B)/tessera.first $(symbols)
-	@$(PYTHON) $(symbols) $(B)/tessera.first > $(B)/symbols.S
+	@$(PYTHON) $(symbols) $(if $(CONFIG_SYMBOL_TABLE),$(B)/tessera.first,--empty) > $(B)/symbols.S
 	@$(CXX) $(ASFLAGS) -MF $(B)/symbols.d -c -o $(B)/symbols.o $(B)/symbols.S
 	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -Wl,-Map,$(B)/tessera.map -o $(B)/tessera.elf $(objects) $(B)/symbols.o $(archives)
 	@cp $(B)/tessera.elf $(B)/tessera.tmp && strip --strip-debug $(B)/tessera.tmp && mv $(B)/tessera.tmp $@

@@ -4,6 +4,8 @@
 
 #include <core/console/console.hpp>
 
+#include <config.hpp>
+
 namespace hv::handlers
 {
 namespace
@@ -13,6 +15,7 @@ constexpr std::uint64_t kChunk = 128;
 
 CallResult write(Caller& caller, std::uint64_t bytes, std::uint64_t address)
 {
+    HV_REQUIRE(caller.is_control() || config::kGuestConsoleWrites, Errno::Perm);
     HV_REQUIRE(bytes <= 0x7fffffff, Errno::Inval);
     for (std::uint64_t done = 0; done < bytes;)
     {

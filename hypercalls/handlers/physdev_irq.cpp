@@ -77,8 +77,7 @@ CallResult map_pirq(Caller& caller, abi::physdev_map_pirq& args)
     case MAP_PIRQ_TYPE_MULTI_MSI:
         number = HV_TRY(map_msi_pirq(*target, HV_TRY(decode_messages(args)), args.pirq));
         break;
-    default:
-        return Errno::Inval;
+    default: return Errno::Inval;
     }
     args.pirq = static_cast<std::int32_t>(number);
     return std::int64_t{0};

@@ -52,7 +52,8 @@ CallResult pci_mmcfg_reserved(Caller&, abi::physdev_pci_mmcfg_reserved const& ar
 {
     if ((args.flags & XEN_PCI_MMCFG_RESERVED) == 0)
         return std::int64_t{0}; // the kernel will not use it
-    HV_REQUIRE(device_machine().is_config_window(args.address, args.segment, args.start_bus, args.end_bus), Errno::NoDev);
+    HV_REQUIRE(device_machine().is_config_window(args.address, args.segment, args.start_bus, args.end_bus),
+               Errno::NoDev);
     return std::int64_t{0};
 }
 

@@ -61,14 +61,12 @@ CallResult firmware_info(Caller&, abi::xen_platform_op& op)
     case XEN_FW_DISK_INFO:
     case XEN_FW_DISK_MBR_SIGNATURE:
     case XEN_FW_VBEDDC_INFO:
-    case XEN_FW_EFI_INFO:
-        return Errno::Srch;
+    case XEN_FW_EFI_INFO: return Errno::Srch;
     case XEN_FW_KBD_SHIFT_FLAGS:
         HV_REQUIRE(info.index == 0, Errno::Srch);
         info.u.kbd_shift_flags = device_machine().keyboard_flags();
         return std::int64_t{0};
-    default:
-        return Errno::Inval;
+    default: return Errno::Inval;
     }
 }
 

@@ -9,6 +9,8 @@
 #include <core/domain/domain.hpp>
 #include <core/mm/page_table.hpp>
 
+#include <config.hpp>
+
 namespace hv
 {
 
@@ -16,8 +18,8 @@ struct DomainSettings
 {
     std::uint32_t max_vcpus = 1;
     std::uint32_t max_event_port = 1023; // highest usable; XEN_DOMCTL_createdomain max_evtchn_port
-    std::uint32_t max_grant_frames = 64;
-    std::uint32_t max_maptrack_frames = 1024;
+    std::uint32_t max_grant_frames = config::kGrantFramesMax;
+    std::uint32_t max_maptrack_frames = config::kMaptrackFramesMax;
     std::uint32_t max_grant_version = 2;
     bool control = false;
     std::array<std::uint8_t, 16> handle{};

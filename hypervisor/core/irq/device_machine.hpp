@@ -60,9 +60,9 @@ class DeviceMachine
 {
 public:
     // ---- lines of interrupt controllers
-    virtual std::uint32_t gsi_limit() = 0;            // one past the highest
-    virtual LineMode firmware_mode(Irq gsi) = 0;      // what the firmware's tables say, or the bus's custom
-    virtual bool gsi_is_ours(Irq gsi) = 0;            // used by the hypervisor itself
+    virtual std::uint32_t gsi_limit() = 0;       // one past the highest
+    virtual LineMode firmware_mode(Irq gsi) = 0; // what the firmware's tables say, or the bus's custom
+    virtual bool gsi_is_ours(Irq gsi) = 0;       // used by the hypervisor itself
     // Routes the line to a vector, masked; from now on line_interrupt(line) is called. NoEnt, NoSpc.
     virtual Result<void> connect_gsi(Line& line, Irq gsi, LineMode mode) = 0;
     virtual void set_gsi_mode(Line& line, LineMode mode) = 0; // a connected line; masked afterwards
@@ -84,7 +84,7 @@ public:
 
     // ---- the machine as a whole
     virtual CpuIdentity cpu_identity(CpuId cpu) = 0;
-    virtual std::uint8_t keyboard_flags() = 0;                                 // shift state that the firmware left
+    virtual std::uint8_t keyboard_flags() = 0;                                  // shift state that the firmware left
     virtual void enter_sleep(std::uint16_t value_a, std::uint16_t value_b) = 0; // returns only when it did not work
 
 protected:

@@ -37,23 +37,23 @@ struct Pirq
 
     Domain& domain;
     std::uint32_t const number;
-    Line* const line;           // nullptr: the number is only set aside (PHYSDEVOP_get_free_pirq)
-    std::uint32_t group = 1;    // messages mapped in one go: their count in the first one, 0 in the others
-    EvtchnPort port{0};         // 0: not bound
+    Line* const line;        // nullptr: the number is only set aside (PHYSDEVOP_get_free_pirq)
+    std::uint32_t group = 1; // messages mapped in one go: their count in the first one, 0 in the others
+    EvtchnPort port{0};      // 0: not bound
     bool will_share = false;
-    bool awaiting = false;      // owes an end of interrupt
-    Pirq* next = nullptr;       // on the line
+    bool awaiting = false; // owes an end of interrupt
+    Pirq* next = nullptr;  // on the line
 };
 
 // Where a message comes from (core/irq/msi.hpp).
 struct MsiSource
 {
     PciFunction function{};
-    std::uint8_t capability = 0;               // offset of the capability in configuration space
-    bool wide = false;                         // MSI with a 64-bit address
-    bool maskable = false;                     // MSI with mask bits
-    std::uint8_t index = 0;                    // MSI: message number within the function
-    std::uint32_t volatile* entry = nullptr;   // MSI-X: its table entry; nullptr means MSI
+    std::uint8_t capability = 0;             // offset of the capability in configuration space
+    bool wide = false;                       // MSI with a 64-bit address
+    bool maskable = false;                   // MSI with mask bits
+    std::uint8_t index = 0;                  // MSI: message number within the function
+    std::uint32_t volatile* entry = nullptr; // MSI-X: its table entry; nullptr means MSI
     MsiMessage message{};
 };
 
@@ -64,21 +64,21 @@ struct Line
         Gsi,
         Message,
     };
-    explicit Line(Irq gsi_, LineMode mode_);    // a controller's line
-    explicit Line(MsiSource const& source_);    // a message
+    explicit Line(Irq gsi_, LineMode mode_); // a controller's line
+    explicit Line(MsiSource const& source_); // a message
 
     SpinLock lock;
     Kind const kind;
     LineMode mode{Trigger::Edge, Polarity::High};
     Irq const gsi{};
     MsiSource source{};
-    CpuId cpu{};                // where the machine delivers it
+    CpuId cpu{}; // where the machine delivers it
     std::uint8_t vector = 0;
     bool connected = false;
     bool unmasked = false;
-    std::uint32_t owed = 0;     // users that are awaiting
-    std::uint64_t count = 0;    // interrupts so far
-    Nanoseconds limit{};        // when they are let off
+    std::uint32_t owed = 0;  // users that are awaiting
+    std::uint64_t count = 0; // interrupts so far
+    Nanoseconds limit{};     // when they are let off
     Pirq* users = nullptr;
     Timer timer;
 };
@@ -93,7 +93,7 @@ void line_remove_user(Line& line, Pirq& user);
 
 // Exist: already bound. Busy: somebody does not want to share, or the line is the hypervisor's own.
 Result<void> line_bind(Pirq& user, EvtchnPort port, bool will_share);
-void line_unbind(Pirq& user);                  // harmless when it is not bound
+void line_unbind(Pirq& user); // harmless when it is not bound
 // The user's end of interrupt; returns its port, 0 when it is not bound.
 EvtchnPort line_end_of_interrupt(Pirq& user);
 

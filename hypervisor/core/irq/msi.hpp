@@ -12,9 +12,9 @@ namespace hv
 struct MsiRequest
 {
     PciFunction function;
-    std::uint32_t count = 1;         // consecutive messages, MSI only
+    std::uint32_t count = 1; // consecutive messages, MSI only
     std::uint32_t entry = 0;
-    std::uint64_t table_base = 0;    // base address of the BAR that holds the table
+    std::uint64_t table_base = 0; // base address of the BAR that holds the table
 };
 
 // The MSI-X table of a function, in frames; empty when it has none.
@@ -22,7 +22,7 @@ struct MsixTable
 {
     MachineAddress table{};
     std::uint32_t entries = 0;
-    MachineAddress pending{};        // the pending-bit array
+    MachineAddress pending{}; // the pending-bit array
 };
 
 // NoDev: the function does not exist or has no such capability. NxIo: it does not decode its memory now. Inval: no such

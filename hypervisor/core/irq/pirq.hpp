@@ -16,7 +16,7 @@
 namespace hv
 {
 
-inline constexpr std::uint32_t kMaxPirqs = 1024; // per domain
+inline constexpr std::uint32_t kMaxPirqs = 1024;  // per domain
 inline constexpr std::uint32_t kMaxMessages = 32; // of one function by MSI
 
 // Boot, with the machine's lines ready: binds event channels to this module.
@@ -37,7 +37,7 @@ Result<void> restore_messages(PciFunction function);
 [[nodiscard]] bool has_messages(PciFunction function);
 
 // ---- the domain's own calls
-Result<void> end_of_interrupt(Domain& domain, std::uint32_t number);       // Inval: not mapped
+Result<void> end_of_interrupt(Domain& domain, std::uint32_t number);          // Inval: not mapped
 Result<std::uint32_t> interrupt_status(Domain& domain, std::uint32_t number); // XENIRQSTAT_*; Inval
 // A page whose bit n tells whether pirq n wants ends of interrupt. Busy the second time; Perm without any pirq.
 Result<void> register_eoi_page(Domain& domain, GuestFrame frame, bool unmask_on_end);

@@ -13,7 +13,7 @@ public:
     explicit PirqTable(Domain& domain) : domain_(domain) {}
     PirqTable(PirqTable const&) = delete;
     PirqTable& operator=(PirqTable const&) = delete;
-    bool create(); // false: no memory
+    bool create();  // false: no memory
     void destroy(); // nothing is mapped
 
     SpinLock lock; // slots, eoi page

@@ -53,8 +53,8 @@ void read_dsdt(Firmware& result, Bytes table)
     {
         if (std::memcmp(table.data() + offset, "_S5_", kNameBytes) != 0)
             continue;
-        bool const named = at(table, offset - 1) == kNameOp ||
-                           (at(table, offset - 1) == '\\' && at(table, offset - 2) == kNameOp);
+        bool const named =
+            at(table, offset - 1) == kNameOp || (at(table, offset - 1) == '\\' && at(table, offset - 2) == kNameOp);
         result.has_off_types = named && read_package(table, offset + kNameBytes, result);
     }
 }

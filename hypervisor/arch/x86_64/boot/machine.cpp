@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // From a running platform to a running control domain.
+#include <config.hpp>
+
 #include <arch/x86_64/acpi/tables.hpp>
 #include <arch/x86_64/boot/boot_info.hpp>
 #include <arch/x86_64/boot/direct_map.hpp>
@@ -102,7 +104,7 @@ KernelFile unpack_control_kernel(BootModule const& module)
 // What the control domain leaves for DMA buffers, guests and ourselves when dom0_mem does not say otherwise.
 std::uint64_t default_reserve(std::uint64_t frames)
 {
-    constexpr std::uint64_t kMost = (128ull << 20) >> kPageShift;
+    constexpr std::uint64_t kMost = (std::uint64_t{config::kDmaReserveMib} << 20) >> kPageShift;
     return frames / 16 < kMost ? frames / 16 : kMost;
 }
 

@@ -108,8 +108,9 @@ void switch_off()
     Firmware const& found = firmware();
     if (!found.has_off_types || found.pm1a_control == 0)
         return;
-    auto const value = [](std::uint16_t port, std::uint8_t type)
-    { return static_cast<std::uint16_t>((in16(port) & ~kSleepType) | (type << 10)); };
+    auto const value = [](std::uint16_t port, std::uint8_t type) {
+        return static_cast<std::uint16_t>((in16(port) & ~kSleepType) | (type << 10));
+    };
     enter_sleep_state(value(found.pm1a_control, found.off_type_a),
                       found.pm1b_control != 0 ? value(found.pm1b_control, found.off_type_b) : std::uint16_t{0});
 }
