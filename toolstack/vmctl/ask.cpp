@@ -53,8 +53,8 @@ ExitCode ask(Invocation const& invocation, char const* request, char const* feat
     {
         return ExitCode::Ok;
     }
-    bool const ended = host.store.wait_until("@releaseDomain", std::chrono::seconds(limit),
-                                             [&] { return has_ended(host, guest); });
+    bool const ended =
+        host.store.wait_until("@releaseDomain", std::chrono::seconds(limit), [&] { return has_ended(host, guest); });
     if (!ended)
     {
         throw Error(ExitCode::Timeout,

@@ -48,7 +48,8 @@ Option const& find_option(std::vector<Option> const& known, std::string_view nam
         }
         std::string const given = letter ? std::string("-") + letter : "--" + std::string(name);
         std::string const near = letter ? "" : vm::closest_word(name, names);
-        fail("unknown option '" + given + "'", near.empty() ? "--help lists the options" : "did you mean '--" + near + "'?");
+        fail("unknown option '" + given + "'",
+             near.empty() ? "--help lists the options" : "did you mean '--" + near + "'?");
     }
     return *at;
 }

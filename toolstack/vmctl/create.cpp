@@ -59,9 +59,9 @@ ExitCode run(Invocation const& invocation)
         std::fprintf(stderr, "created guest '%s' as domain %u\n", record.config.name.c_str(), record.domain);
         return ExitCode::Ok;
     }
-    print(render_object(invocation.format, Json{{"name", record.config.name},
-                                                {"id", record.domain},
-                                                {"uuid", vm::to_string(*record.config.uuid)}}));
+    print(render_object(
+        invocation.format,
+        Json{{"name", record.config.name}, {"id", record.domain}, {"uuid", vm::to_string(*record.config.uuid)}}));
     return ExitCode::Ok;
 }
 

@@ -15,8 +15,8 @@ namespace
 /// The states in which front and back ends can be, by their numbers in the store.
 std::string link_state(std::string const& number)
 {
-    static constexpr char const* kNames[] = {"unknown",   "initialising", "waiting", "initialised",  "connected",
-                                             "closing",   "closed",       "reconfiguring", "reconfigured"};
+    static constexpr char const* kNames[] = {"unknown", "initialising", "waiting",       "initialised", "connected",
+                                             "closing", "closed",       "reconfiguring", "reconfigured"};
     if (number.size() != 1 || number[0] < '0' || number[0] > '8')
     {
         return number.empty() ? "absent" : "unknown";
@@ -89,8 +89,9 @@ Json guest_details(vm::Host& host, vm::FoundGuest const& guest)
         json["ended_by"] = vm::to_string(guest.info.reason);
     }
     json["console"] = host.store.read(vm::domain_path(id) + "/console/tty").value_or("");
-    json["disks"] = devices(host.store, id, "vbd",
-                            {{"device", "dev"}, {"target", "params"}, {"node", "node"}, {"mode", "mode"}, {"error", "error"}});
+    json["disks"] =
+        devices(host.store, id, "vbd",
+                {{"device", "dev"}, {"target", "params"}, {"node", "node"}, {"mode", "mode"}, {"error", "error"}});
     json["networks"] =
         devices(host.store, id, "vif", {{"mac", "mac"}, {"bridge", "bridge"}, {"rate", "rate"}, {"error", "error"}});
     if (guest.record)

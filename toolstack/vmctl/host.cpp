@@ -58,12 +58,7 @@ ExitCode run_dmesg(Invocation const& invocation)
 } // namespace
 
 Verb const kHostInfo{"host info", "", 0, 0, "Show the hypervisor, its processors and memory", {}, run_info};
-Verb const kHostDmesg{"host dmesg",
-                      "",
-                      0,
-                      0,
-                      "Print the hypervisor's log",
-                      {{"clear", 'c', "", "empty the log afterwards"}},
-                      run_dmesg};
+Verb const kHostDmesg{
+    "host dmesg", "", 0, 0, "Print the hypervisor's log", {{"clear", 'c', "", "empty the log afterwards"}}, run_dmesg};
 
 } // namespace vmctl

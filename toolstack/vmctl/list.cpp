@@ -23,12 +23,8 @@ ExitCode run(Invocation const& invocation)
     {
         rows.push_back(guest_summary(vm::find_guest(host, who)));
     }
-    std::vector<Column> columns{{"name", "NAME"},
-                                {"id", "ID", true},
-                                {"memory_mib", "MEMORY/MiB", true},
-                                {"vcpus", "VCPUS", true},
-                                {"state", "STATE"},
-                                {"cpu_seconds", "CPU/s", true}};
+    std::vector<Column> columns{{"name", "NAME"},         {"id", "ID", true}, {"memory_mib", "MEMORY/MiB", true},
+                                {"vcpus", "VCPUS", true}, {"state", "STATE"}, {"cpu_seconds", "CPU/s", true}};
     if (invocation.has("uuid"))
     {
         columns.push_back({"uuid", "UUID"});
@@ -39,12 +35,7 @@ ExitCode run(Invocation const& invocation)
 
 } // namespace
 
-Verb const kList{"list",
-                 "[GUEST]...",
-                 0,
-                 100000,
-                 "List the domains of this host",
-                 {{"uuid", 'u', "", "show the uuids too"}},
-                 run};
+Verb const kList{
+    "list", "[GUEST]...", 0, 100000, "List the domains of this host", {{"uuid", 'u', "", "show the uuids too"}}, run};
 
 } // namespace vmctl

@@ -13,7 +13,7 @@ namespace vmctl
 
 std::vector<Verb> const& verbs()
 {
-    static std::vector<Verb> const all{kCreate,   kList,   kShow,     kConsole,  kPause,     kResume,
+    static std::vector<Verb> const all{kCreate,   kList,   kShow,    kConsole,  kPause,     kResume,
                                        kShutdown, kReboot, kDestroy, kHostInfo, kHostDmesg, kSupervise};
     return all;
 }

@@ -20,8 +20,8 @@ std::string plain(Json const& value)
     {
         return "-";
     }
-    std::string text = value.is_string() ? value.get<std::string>()
-                                         : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string text =
+        value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, Json::error_handler_t::replace);
     std::string safe;
     for (char const character : text)
     {
@@ -67,7 +67,8 @@ std::string yaml_scalar(Json const& value)
         bool const letter = !text.empty() && ((text[0] | 0x20) >= 'a' && (text[0] | 0x20) <= 'z');
         static constexpr std::string_view kReserved[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
         std::string lower = text;
-        std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; });
+        std::transform(lower.begin(), lower.end(), lower.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; });
         bool const reserved = std::find(std::begin(kReserved), std::end(kReserved), lower) != std::end(kReserved);
         if (letter && !reserved && std::all_of(text.begin(), text.end(), harmless))
         {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vmctl supervise: the one process that watches over all guests; started by the host's init.
-#include "supervise/supervisor.hpp"
 #include "base/file.hpp"
+#include "supervise/supervisor.hpp"
 #include "verb.hpp"
 
 #include <cstddef>

@@ -18,9 +18,9 @@ using vm::ExitCode;
 
 struct Option
 {
-    std::string_view name;      ///< without the dashes
+    std::string_view name; ///< without the dashes
     char letter = '\0';
-    std::string_view value;     ///< what the value is called in the help, empty for a switch
+    std::string_view value; ///< what the value is called in the help, empty for a switch
     std::string_view help;
 };
 
@@ -40,8 +40,8 @@ public:
 
 struct Verb
 {
-    std::string_view name;      ///< "create", or two words: "host info"
-    std::string_view operands;  ///< for the help: "CONFIG"
+    std::string_view name;     ///< "create", or two words: "host info"
+    std::string_view operands; ///< for the help: "CONFIG"
     std::size_t min_operands = 0;
     std::size_t max_operands = 0;
     std::string_view summary;

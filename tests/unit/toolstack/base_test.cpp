@@ -50,7 +50,8 @@ TEST(Uuid, ConvertsBothWays)
     EXPECT_EQ(parse_uuid(to_string(uuid)), uuid);
     EXPECT_NE(random_uuid(), uuid);
     EXPECT_EQ(to_string(*parse_uuid("0123456789abcdef0123456789ABCDEF")), "01234567-89ab-cdef-0123-456789abcdef");
-    for (char const* const bad : {"", "0123", "01234567-89ab-cdef-0123-456789abcdeg", "01234567x89ab-cdef-0123-456789abcdef"})
+    for (char const* const bad :
+         {"", "0123", "01234567-89ab-cdef-0123-456789abcdeg", "01234567x89ab-cdef-0123-456789abcdef"})
     {
         EXPECT_FALSE(parse_uuid(bad)) << bad;
     }

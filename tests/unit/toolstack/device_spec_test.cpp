@@ -47,8 +47,8 @@ TEST(DeviceNumber, FollowsTheNamingOfParavirtualDisks)
 
 TEST(DeviceNumber, RefusesOtherNames)
 {
-    for (char const* const bad : {"", "xvd", "xvd1", "xvdA", "xvda0", "xvda01", "vda", "xvda-1", "xvdzzzzz", "sdz", "hde",
-                                  "d", "dp1", "d1p", "disk", "nvme0"})
+    for (char const* const bad : {"", "xvd", "xvd1", "xvdA", "xvda0", "xvda01", "vda", "xvda-1", "xvdzzzzz", "sdz",
+                                  "hde", "d", "dp1", "d1p", "disk", "nvme0"})
     {
         EXPECT_FALSE(virtual_device_number(bad)) << bad;
     }
@@ -87,8 +87,8 @@ TEST(DiskSpec, RefusesWhatItCannotHonour)
 
 TEST(NicSpec, ReadsEveryKey)
 {
-    NicConfig const nic =
-        parse_nic("mac=00:16:3E:AA:bb:0c, bridge=br0,vifname=web0,ip=10.0.0.2,mtu=9000,rate=10Mb/s,script=vif-bridge", "");
+    NicConfig const nic = parse_nic(
+        "mac=00:16:3E:AA:bb:0c, bridge=br0,vifname=web0,ip=10.0.0.2,mtu=9000,rate=10Mb/s,script=vif-bridge", "");
     EXPECT_EQ(nic.mac, "00:16:3e:aa:bb:0c");
     EXPECT_EQ(nic.bridge, "br0");
     EXPECT_EQ(nic.interface_name, "web0");

@@ -11,7 +11,7 @@ namespace vm::test
 {
 
 /// Runs `action`, which must throw an Error with this code whose cause and hint contain these words.
-template <typename Action>
+template<typename Action>
 void expect_error(ExitCode code, std::string const& cause, std::string const& hint, Action action)
 {
     try

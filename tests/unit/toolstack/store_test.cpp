@@ -223,7 +223,8 @@ TEST(Layout, RemovalCoversEverythingThatWasAdded)
             return operation.path == removed.path || operation.path.starts_with(removed.path + "/");
         };
         auto const& removed = removal.operations();
-        EXPECT_TRUE(operation.kind == StoreOperation::Kind::Introduce || std::any_of(removed.begin(), removed.end(), covers))
+        EXPECT_TRUE(operation.kind == StoreOperation::Kind::Introduce ||
+                    std::any_of(removed.begin(), removed.end(), covers))
             << operation.path;
     }
 }

@@ -39,7 +39,7 @@ mac = "00:16:3e:00:00:01"
 rate = "1MB/s"
 )",
                                                 "f")
-                                 .guest;
+                                  .guest;
     EXPECT_EQ(guest.memory_mib, 1024u);
     EXPECT_EQ(guest.max_memory_mib, 2048u);
     EXPECT_EQ(guest.max_vcpus, 2u);

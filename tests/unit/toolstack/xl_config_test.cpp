@@ -89,8 +89,7 @@ TEST(XlConfig, LastAssignmentCountsAndAppendingJoins)
 
 TEST(XlConfig, CmdlineReplacesRootAndExtraWithAWarning)
 {
-    ParsedConfig const parsed =
-        parse_xl_config(std::string(kMinimal) + "cmdline = 'quiet'\nroot = '/dev/xvda'\n", "f");
+    ParsedConfig const parsed = parse_xl_config(std::string(kMinimal) + "cmdline = 'quiet'\nroot = '/dev/xvda'\n", "f");
     EXPECT_EQ(parsed.guest.command_line, "quiet");
     ASSERT_EQ(parsed.warnings.size(), 1u);
 }
@@ -165,10 +164,11 @@ TEST(LoadConfig, TellsAMissingFileFromADamagedOne)
 
 TEST(JsonConfig, RoundTripKeepsEverything)
 {
-    GuestConfig guest = parse(std::string(kMinimal) +
-                              "uuid = '01234567-89ab-cdef-0123-456789abcdef'\ncpu_weight = 3\ncap = 7\ncpus = '1,3'\n"
-                              "on_watchdog = 'preserve'\nramdisk = '/r'\nextra = '\"quoted\" \\\\ back'\n"
-                              "disk = ['/d x,raw,xvda,ro']\nvif = ['rate=1MB/s@20ms,mtu=1400,ip=10.0.0.1,vifname=v0']\n");
+    GuestConfig guest =
+        parse(std::string(kMinimal) +
+              "uuid = '01234567-89ab-cdef-0123-456789abcdef'\ncpu_weight = 3\ncap = 7\ncpus = '1,3'\n"
+              "on_watchdog = 'preserve'\nramdisk = '/r'\nextra = '\"quoted\" \\\\ back'\n"
+              "disk = ['/d x,raw,xvda,ro']\nvif = ['rate=1MB/s@20ms,mtu=1400,ip=10.0.0.1,vifname=v0']\n");
     EXPECT_EQ(config_from_json(config_to_json(guest)), guest);
     guest.weight.reset();
     guest.nics.clear();

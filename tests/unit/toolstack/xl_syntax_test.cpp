@@ -70,7 +70,10 @@ TEST(XlSyntax, NamesTheLineOfAnError)
 TEST(XlSyntax, RefusesDeepNestingAndBinaries)
 {
     expect_refused("a = " + std::string(100, '['), "nested too deep");
-    expect_refused(std::string("\x7f" "ELF\0\0", 6), "not a text file");
+    expect_refused(std::string("\x7f"
+                               "ELF\0\0",
+                               6),
+                   "not a text file");
 }
 
 } // namespace

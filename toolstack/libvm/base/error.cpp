@@ -18,28 +18,17 @@ std::string_view exit_code_name(ExitCode code)
 {
     switch (code)
     {
-    case ExitCode::Ok:
-        return "ok";
-    case ExitCode::Failed:
-        return "failed";
-    case ExitCode::Usage:
-        return "usage";
-    case ExitCode::NotFound:
-        return "not-found";
-    case ExitCode::WrongState:
-        return "wrong-state";
-    case ExitCode::Denied:
-        return "denied";
-    case ExitCode::NoResources:
-        return "no-resources";
-    case ExitCode::Timeout:
-        return "timeout";
-    case ExitCode::Unreachable:
-        return "unreachable";
-    case ExitCode::Partial:
-        return "partial";
-    case ExitCode::WouldChange:
-        return "would-change";
+    case ExitCode::Ok: return "ok";
+    case ExitCode::Failed: return "failed";
+    case ExitCode::Usage: return "usage";
+    case ExitCode::NotFound: return "not-found";
+    case ExitCode::WrongState: return "wrong-state";
+    case ExitCode::Denied: return "denied";
+    case ExitCode::NoResources: return "no-resources";
+    case ExitCode::Timeout: return "timeout";
+    case ExitCode::Unreachable: return "unreachable";
+    case ExitCode::Partial: return "partial";
+    case ExitCode::WouldChange: return "would-change";
     }
     return "failed";
 }
@@ -49,30 +38,23 @@ ExitCode exit_code_of_errno(int error_number)
     switch (error_number)
     {
     case EACCES:
-    case EPERM:
-        return ExitCode::Denied;
+    case EPERM: return ExitCode::Denied;
     case ENOENT:
     case ESRCH:
     case ENODEV:
-    case ENXIO:
-        return ExitCode::NotFound;
+    case ENXIO: return ExitCode::NotFound;
     case EBUSY:
-    case EEXIST:
-        return ExitCode::WrongState;
+    case EEXIST: return ExitCode::WrongState;
     case ENOMEM:
     case ENOSPC:
     case EMFILE:
     case ENFILE:
-    case EDQUOT:
-        return ExitCode::NoResources;
-    case ETIMEDOUT:
-        return ExitCode::Timeout;
+    case EDQUOT: return ExitCode::NoResources;
+    case ETIMEDOUT: return ExitCode::Timeout;
     case ECONNREFUSED:
     case ENOTCONN:
-    case EPIPE:
-        return ExitCode::Unreachable;
-    default:
-        return ExitCode::Failed;
+    case EPIPE: return ExitCode::Unreachable;
+    default: return ExitCode::Failed;
     }
 }
 

@@ -124,20 +124,11 @@ private:
         }
         switch (position_++)
         {
-        case 0:
-            set_target(field);
-            break;
-        case 1:
-            set_format(field);
-            break;
-        case 2:
-            set_device(field);
-            break;
-        case 3:
-            set_access(field);
-            break;
-        default:
-            fail("unexpected field '" + std::string(field) + "'");
+        case 0: set_target(field); break;
+        case 1: set_format(field); break;
+        case 2: set_device(field); break;
+        case 3: set_access(field); break;
+        default: fail("unexpected field '" + std::string(field) + "'");
         }
     }
 

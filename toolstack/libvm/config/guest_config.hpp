@@ -25,9 +25,9 @@ enum class EndAction
 
 struct DiskConfig
 {
-    std::string target;          ///< file or block device in the control domain
-    std::string device;          ///< name in the guest, "xvda"
-    std::uint32_t number = 0;    ///< the same as a virtual device number, 51712
+    std::string target;       ///< file or block device in the control domain
+    std::string device;       ///< name in the guest, "xvda"
+    std::uint32_t number = 0; ///< the same as a virtual device number, 51712
     bool writable = true;
     bool discard = true;
 
@@ -36,12 +36,12 @@ struct DiskConfig
 
 struct NicConfig
 {
-    std::string mac;                         ///< empty until the guest is first created
-    std::string bridge = "xenbr0";           ///< empty: not attached to a bridge
-    std::string interface_name;              ///< empty: vif<domid>.<index>
-    std::string address;                     ///< recorded in the store for the guest's agent; not enforced
+    std::string mac;               ///< empty until the guest is first created
+    std::string bridge = "xenbr0"; ///< empty: not attached to a bridge
+    std::string interface_name;    ///< empty: vif<domid>.<index>
+    std::string address;           ///< recorded in the store for the guest's agent; not enforced
     std::optional<std::uint32_t> mtu;
-    std::uint64_t rate_bytes = 0;            ///< bytes in each interval, 0: unlimited
+    std::uint64_t rate_bytes = 0; ///< bytes in each interval, 0: unlimited
     std::uint64_t rate_interval_us = 50'000;
 
     bool operator==(NicConfig const&) const = default;
@@ -55,17 +55,17 @@ struct GuestConfig
     std::string ramdisk;
     std::string command_line;
     std::uint64_t memory_mib = 0;
-    std::uint64_t max_memory_mib = 0;        ///< at least memory_mib
-    std::uint32_t vcpus = 1;                 ///< online at boot
-    std::uint32_t max_vcpus = 1;             ///< at least vcpus
-    std::optional<std::uint32_t> weight;     ///< scheduler weight, 1..65535
-    std::optional<std::uint32_t> cap;        ///< per cent of one CPU, 0: none
-    std::vector<std::uint32_t> cpus;         ///< hard affinity of every vCPU, empty: any
+    std::uint64_t max_memory_mib = 0;    ///< at least memory_mib
+    std::uint32_t vcpus = 1;             ///< online at boot
+    std::uint32_t max_vcpus = 1;         ///< at least vcpus
+    std::optional<std::uint32_t> weight; ///< scheduler weight, 1..65535
+    std::optional<std::uint32_t> cap;    ///< per cent of one CPU, 0: none
+    std::vector<std::uint32_t> cpus;     ///< hard affinity of every vCPU, empty: any
     EndAction on_poweroff = EndAction::Destroy;
     EndAction on_reboot = EndAction::Restart;
     EndAction on_crash = EndAction::Destroy;
     EndAction on_watchdog = EndAction::Destroy;
-    std::int32_t max_grant_frames = -1;      ///< -1: the hypervisor's default
+    std::int32_t max_grant_frames = -1; ///< -1: the hypervisor's default
     std::int32_t max_maptrack_frames = -1;
     std::uint32_t max_event_channels = 1023;
     std::vector<DiskConfig> disks;

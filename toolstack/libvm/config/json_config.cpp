@@ -35,12 +35,8 @@ DiskConfig disk_from_json(Json const& json)
 
 Json nic_to_json(NicConfig const& nic)
 {
-    Json json{{"mac", nic.mac},
-              {"bridge", nic.bridge},
-              {"interface", nic.interface_name},
-              {"address", nic.address},
-              {"rate_bytes", nic.rate_bytes},
-              {"rate_interval_us", nic.rate_interval_us}};
+    Json json{{"mac", nic.mac},         {"bridge", nic.bridge},         {"interface", nic.interface_name},
+              {"address", nic.address}, {"rate_bytes", nic.rate_bytes}, {"rate_interval_us", nic.rate_interval_us}};
     if (nic.mtu)
     {
         json["mtu"] = *nic.mtu;

@@ -63,8 +63,7 @@ bool take_interval(std::string_view text, std::uint64_t& microseconds)
     {
         factor = 1'000'000;
     }
-    return factor != 0 && !__builtin_mul_overflow(microseconds, factor, &microseconds) &&
-           microseconds <= 1'000'000'000;
+    return factor != 0 && !__builtin_mul_overflow(microseconds, factor, &microseconds) && microseconds <= 1'000'000'000;
 }
 
 void read_field(NicConfig& nic, std::string_view key, std::string_view value, std::string const& where,
@@ -121,8 +120,9 @@ void read_field(NicConfig& nic, std::string_view key, std::string_view value, st
     }
     else if (key != "script" && key != "type" && key != "model")
     {
-        fail(where, specification, "unknown key '" + std::string(key) + "'",
-             did_you_mean(key, {"mac", "bridge", "vifname", "ip", "mtu", "rate", "backend", "script", "type", "model"}));
+        fail(
+            where, specification, "unknown key '" + std::string(key) + "'",
+            did_you_mean(key, {"mac", "bridge", "vifname", "ip", "mtu", "rate", "backend", "script", "type", "model"}));
     }
 }
 

@@ -202,7 +202,7 @@ NicConfig read_nic(toml::table const& table, std::string const& source)
 }
 
 /// Calls `read` for each table of an array of tables.
-template <typename Read>
+template<typename Read>
 void each_table(TableReader& reader, std::string_view key, Read read)
 {
     auto const* node = reader.take(key);
@@ -295,8 +295,8 @@ ParsedConfig parse_toml_config(std::string_view text, std::string const& source)
     }
     catch (toml::parse_error const& error)
     {
-        throw Error(ExitCode::Usage, source + ":" + std::to_string(error.source().begin.line) + ": " +
-                                         std::string(error.description()));
+        throw Error(ExitCode::Usage,
+                    source + ":" + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
     }
     return parsed;
 }

@@ -160,29 +160,30 @@ void require_pv(Context const& context, XlValue const& value, std::string const&
     std::string const text = text_of(context, value, key);
     if (text != "pv" && text != "generic" && text != "linux")
     {
-        fail(context, value, key, "'" + text + "' guests are not supported", "only paravirtual guests run here: type = \"pv\"");
+        fail(context, value, key, "'" + text + "' guests are not supported",
+             "only paravirtual guests run here: type = \"pv\"");
     }
 }
 
 using Handler = std::function<void(Context&, XlValue const&, std::string const&)>;
 
 /// A handler that stores a text, a number or an end action in one field.
-Handler text_field(std::string GuestConfig::*field)
+Handler text_field(std::string GuestConfig::* field)
 {
     return [field](Context& context, XlValue const& value, std::string const& key) {
         context.guest.*field = text_of(context, value, key);
     };
 }
 
-template <typename Number>
-Handler number_field(Number GuestConfig::*field, std::int64_t low, std::int64_t high)
+template<typename Number>
+Handler number_field(Number GuestConfig::* field, std::int64_t low, std::int64_t high)
 {
     return [field, low, high](Context& context, XlValue const& value, std::string const& key) {
         context.guest.*field = static_cast<std::uint32_t>(number_of(context, value, key, low, high));
     };
 }
 
-Handler memory_field(std::uint64_t GuestConfig::*field)
+Handler memory_field(std::uint64_t GuestConfig::* field)
 {
     return [field](Context& context, XlValue const& value, std::string const& key) {
         context.guest.*field = static_cast<std::uint64_t>(
@@ -190,7 +191,7 @@ Handler memory_field(std::uint64_t GuestConfig::*field)
     };
 }
 
-Handler action_field(EndAction GuestConfig::*field)
+Handler action_field(EndAction GuestConfig::* field)
 {
     return [field](Context& context, XlValue const& value, std::string const& key) {
         context.guest.*field = action_of(context, value, key);
@@ -262,22 +263,81 @@ std::map<std::string, Handler, std::less<>> const& handlers()
 
 /// Keys that xl knows and that change nothing for a PV guest here: accepted with a warning.
 constexpr std::string_view kIgnored[] = {
-    "acpi",          "apic",         "autoballoon",   "claim_mode",       "driver_domain",    "keymap",
-    "localtime",     "nomigrate",    "on_soft_reset", "on_xend_start",    "on_xend_stop",     "pae",
-    "pool",          "rtc_timeoffset", "serial",      "shadow_memory",    "suppress_spurious_page_faults",
-    "tsc_mode",      "vfb",          "vga",           "vnc",              "vncconsole",       "vnclisten",
-    "vncpasswd",     "vncunused",    "sdl",           "stdvga",           "usb",              "usbdevice",
-    "videoram",      "xen_platform_pci", "vuart",     "xend_suspend_evtchn_compat",
+    "acpi",
+    "apic",
+    "autoballoon",
+    "claim_mode",
+    "driver_domain",
+    "keymap",
+    "localtime",
+    "nomigrate",
+    "on_soft_reset",
+    "on_xend_start",
+    "on_xend_stop",
+    "pae",
+    "pool",
+    "rtc_timeoffset",
+    "serial",
+    "shadow_memory",
+    "suppress_spurious_page_faults",
+    "tsc_mode",
+    "vfb",
+    "vga",
+    "vnc",
+    "vncconsole",
+    "vnclisten",
+    "vncpasswd",
+    "vncunused",
+    "sdl",
+    "stdvga",
+    "usb",
+    "usbdevice",
+    "videoram",
+    "xen_platform_pci",
+    "vuart",
+    "xend_suspend_evtchn_compat",
 };
 
 /// Keys that xl knows and that a guest may depend on: refused, since ignoring them would change what the guest is.
 constexpr std::string_view kRefused[] = {
-    "altp2m",      "argo",        "bios",     "boot",        "bootloader", "bootloader_args", "channel",
-    "cpuid",       "cpus_soft",   "device_model_override",   "device_tree", "dtdev",          "firmware",
-    "gfx_passthru", "hvm",        "hap",      "init_seclabel", "iomem",    "ioports",         "irqs",
-    "loader",      "nestedhvm",   "p9",       "passthrough", "pci",        "pvh",             "pvshim",
-    "seclabel",    "tpm",         "usbctrl",  "usbdev",      "vdispl",     "viommu",          "vkb",
-    "vnuma",       "vpmu",        "vsnd",     "vtpm",
+    "altp2m",
+    "argo",
+    "bios",
+    "boot",
+    "bootloader",
+    "bootloader_args",
+    "channel",
+    "cpuid",
+    "cpus_soft",
+    "device_model_override",
+    "device_tree",
+    "dtdev",
+    "firmware",
+    "gfx_passthru",
+    "hvm",
+    "hap",
+    "init_seclabel",
+    "iomem",
+    "ioports",
+    "irqs",
+    "loader",
+    "nestedhvm",
+    "p9",
+    "passthrough",
+    "pci",
+    "pvh",
+    "pvshim",
+    "seclabel",
+    "tpm",
+    "usbctrl",
+    "usbdev",
+    "vdispl",
+    "viommu",
+    "vkb",
+    "vnuma",
+    "vpmu",
+    "vsnd",
+    "vtpm",
 };
 
 [[noreturn]] void unknown_key(Context const& context, XlAssignment const& assignment)

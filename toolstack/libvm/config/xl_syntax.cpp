@@ -174,18 +174,13 @@ private:
         ++position_;
         switch (character)
         {
-        case 'n':
-            return '\n';
-        case 't':
-            return '\t';
-        case 'r':
-            return '\r';
+        case 'n': return '\n';
+        case 't': return '\t';
+        case 'r': return '\r';
         case '\\':
         case '"':
-        case '\'':
-            return character;
-        default:
-            fail(std::string("unknown escape '\\") + character + "' in a string", "write \\\\ for a backslash");
+        case '\'': return character;
+        default: fail(std::string("unknown escape '\\") + character + "' in a string", "write \\\\ for a backslash");
         }
     }
 

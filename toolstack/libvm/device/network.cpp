@@ -64,15 +64,13 @@ void check_bridge(std::string const& bridge)
         throw Error(ExitCode::Usage, "there is no bridge '" + bridge + "'",
                     "create it, or name another with bridge= in the vif");
     }
-    if (::access(("/sys/class/net/" + bridge + "/bridge").c_str(), F_OK) != 0 &&
-        ::access("/sys/class/net", F_OK) == 0)
+    if (::access(("/sys/class/net/" + bridge + "/bridge").c_str(), F_OK) != 0 && ::access("/sys/class/net", F_OK) == 0)
     {
         throw Error(ExitCode::Usage, "the interface '" + bridge + "' is not a bridge");
     }
 }
 
-InterfaceWatch::InterfaceWatch()
-    : socket_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE))
+InterfaceWatch::InterfaceWatch() : socket_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE))
 {
     sockaddr_nl address = {};
     address.nl_family = AF_NETLINK;
@@ -104,8 +102,7 @@ bool InterfaceWatch::wait_for(std::string const& name, std::chrono::milliseconds
     return true;
 }
 
-void plug_interface(std::string const& name, std::string const& new_name, std::string const& bridge,
-                    std::uint32_t mtu)
+void plug_interface(std::string const& name, std::string const& new_name, std::string const& bridge, std::uint32_t mtu)
 {
     UniqueFd const socket = open_control_socket();
     if (new_name != name)

@@ -30,7 +30,6 @@ private:
 };
 
 /// Brings a back end's interface up as a port of `bridge` (none if empty), under `new_name`, with `mtu` (0: bridge's).
-void plug_interface(std::string const& name, std::string const& new_name, std::string const& bridge,
-                    std::uint32_t mtu);
+void plug_interface(std::string const& name, std::string const& new_name, std::string const& bridge, std::uint32_t mtu);
 
 } // namespace vm

@@ -67,8 +67,7 @@ void GuestImage::require(int result, std::string const& what, ExitCode code, std
     }
 }
 
-GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest)
-    : hypervisor_(hypervisor), guest_(guest)
+GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest) : hypervisor_(hypervisor), guest_(guest)
 {
     check_images(guest);
     image_.reset(xc_dom_allocate(hypervisor.handle(), guest.command_line.c_str(), nullptr));

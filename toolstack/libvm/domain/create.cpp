@@ -128,8 +128,8 @@ void Creation::make_domain()
 {
     GuestConfig const& guest = record_.config;
     Hypervisor const& hypervisor = host_.hypervisor;
-    record_.domain = hypervisor.create({*guest.uuid, guest.max_vcpus, guest.max_event_channels,
-                                        guest.max_grant_frames, guest.max_maptrack_frames});
+    record_.domain = hypervisor.create(
+        {*guest.uuid, guest.max_vcpus, guest.max_event_channels, guest.max_grant_frames, guest.max_maptrack_frames});
     undo_.push([this] { destroy_domain(host_, record_.domain, *record_.config.uuid); });
     DomainId const domain = record_.domain;
     hypervisor.set_vcpus(domain, guest.max_vcpus);

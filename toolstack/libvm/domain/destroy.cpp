@@ -14,7 +14,7 @@ namespace
 class Steps
 {
 public:
-    template <typename Step>
+    template<typename Step>
     void run(Step step)
     {
         try

@@ -26,8 +26,8 @@ std::optional<GuestRecord> record_of(Host const& host, DomainInfo const& info)
 FoundGuest describe(Host& host, DomainInfo const& info)
 {
     FoundGuest guest{info, {}, record_of(host, info)};
-    guest.name = guest.record ? guest.record->config.name
-                              : host.store.read(domain_path(info.id) + "/name").value_or("");
+    guest.name =
+        guest.record ? guest.record->config.name : host.store.read(domain_path(info.id) + "/name").value_or("");
     if (guest.name.empty() && info.id == kControlDomain)
     {
         guest.name = "Domain-0";
@@ -105,8 +105,7 @@ void check_name_is_free(Host& host, std::string const& name)
         }
         if (describe(host, info).name == name)
         {
-            throw Error(ExitCode::WrongState,
-                        "the name '" + name + "' is in use by domain " + std::to_string(info.id),
+            throw Error(ExitCode::WrongState, "the name '" + name + "' is in use by domain " + std::to_string(info.id),
                         "choose another name");
         }
     }

@@ -18,12 +18,9 @@ char const* phase_name(GuestRecord::Phase phase)
 {
     switch (phase)
     {
-    case GuestRecord::Phase::Building:
-        return "building";
-    case GuestRecord::Phase::Running:
-        return "running";
-    case GuestRecord::Phase::Preserved:
-        return "preserved";
+    case GuestRecord::Phase::Building: return "building";
+    case GuestRecord::Phase::Running: return "running";
+    case GuestRecord::Phase::Preserved: return "preserved";
     }
     return "building";
 }

@@ -20,16 +20,16 @@ struct GuestRecord
 {
     enum class Phase
     {
-        Building,  ///< not yet complete: what there is must be taken back if its maker dies
+        Building, ///< not yet complete: what there is must be taken back if its maker dies
         Running,
         Preserved, ///< ended, and kept for inspection as its configuration asks
     };
 
     DomainId domain = 0;
     Phase phase = Phase::Building;
-    std::int64_t created_at = 0; ///< seconds since 1970
+    std::int64_t created_at = 0;      ///< seconds since 1970
     std::uint32_t quick_restarts = 0; ///< how often in a row it ended soon after it was started
-    GuestConfig config;          ///< with uuid and all addresses filled in
+    GuestConfig config;               ///< with uuid and all addresses filled in
     std::vector<AttachedDisk> disks;
     std::vector<std::string> claims; ///< files of the registry that stand for the use of disks
 };

@@ -20,7 +20,9 @@ namespace
 
 constexpr unsigned kTesseraHypercall = 49; // Xen has a call of its own there: ask who it is first
 constexpr char kOurName[] = "tessera";     // in the extra version, nowhere else
+constexpr std::uint64_t kInterface = 0;    // tells the number of the interface that the rest of this file speaks
 constexpr std::uint64_t kReadCounters = 1;
+constexpr int kOurInterface = 1;
 constexpr std::uint32_t kMaxCounters = 512;
 
 /// One counter as the hypervisor writes it; the name ends with a NUL unless it fills its field.
@@ -99,6 +101,10 @@ std::vector<Counter> read_counters(Hypervisor const& hypervisor, DomainId domain
     if (!call)
     {
         throw system_error("opening the hypercall device", errno);
+    }
+    if (xencall1(call.get(), kTesseraHypercall, kInterface) != kOurInterface)
+    {
+        fail_unoffered();
     }
     CallBuffer const entries(call.get(), kMaxCounters * sizeof(RawCounter));
     CallBuffer const argument(call.get(), sizeof(ReadCounters));

@@ -19,23 +19,17 @@ std::string scheduler_name(int id)
 {
     switch (id)
     {
-    case XEN_SCHEDULER_CREDIT:
-        return "credit";
-    case XEN_SCHEDULER_CREDIT2:
-        return "credit2";
-    case XEN_SCHEDULER_ARINC653:
-        return "arinc653";
-    case XEN_SCHEDULER_RTDS:
-        return "rtds";
-    case XEN_SCHEDULER_NULL:
-        return "null";
-    default:
-        return "scheduler-" + std::to_string(id);
+    case XEN_SCHEDULER_CREDIT: return "credit";
+    case XEN_SCHEDULER_CREDIT2: return "credit2";
+    case XEN_SCHEDULER_ARINC653: return "arinc653";
+    case XEN_SCHEDULER_RTDS: return "rtds";
+    case XEN_SCHEDULER_NULL: return "null";
+    default: return "scheduler-" + std::to_string(id);
     }
 }
 
 /// One of the version call's strings, "" where the hypervisor withholds it.
-template <typename Text>
+template<typename Text>
 std::string version_text(xc_interface* handle, int command)
 {
     Text text = {};

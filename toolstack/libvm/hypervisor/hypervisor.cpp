@@ -30,8 +30,7 @@ DomainInfo convert(xc_domaininfo_t const& raw)
     info.blocked = raw.flags & XEN_DOMINF_blocked;
     info.running = raw.flags & XEN_DOMINF_running;
     info.hvm = raw.flags & XEN_DOMINF_hvm_guest;
-    info.reason =
-        static_cast<ShutdownReason>(raw.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+    info.reason = static_cast<ShutdownReason>(raw.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
     info.pages = raw.tot_pages;
     info.max_memory_kib = raw.max_pages * (kPageSize / 1024);
     info.cpu_time_ns = raw.cpu_time;
@@ -46,18 +45,12 @@ std::string to_string(ShutdownReason reason)
 {
     switch (reason)
     {
-    case ShutdownReason::PowerOff:
-        return "poweroff";
-    case ShutdownReason::Reboot:
-        return "reboot";
-    case ShutdownReason::Suspend:
-        return "suspend";
-    case ShutdownReason::Crash:
-        return "crash";
-    case ShutdownReason::Watchdog:
-        return "watchdog";
-    case ShutdownReason::SoftReset:
-        return "soft-reset";
+    case ShutdownReason::PowerOff: return "poweroff";
+    case ShutdownReason::Reboot: return "reboot";
+    case ShutdownReason::Suspend: return "suspend";
+    case ShutdownReason::Crash: return "crash";
+    case ShutdownReason::Watchdog: return "watchdog";
+    case ShutdownReason::SoftReset: return "soft-reset";
     }
     return "reason-" + std::to_string(static_cast<std::uint32_t>(reason));
 }
@@ -72,14 +65,10 @@ std::string DomainInfo::state() const
     {
         switch (reason)
         {
-        case ShutdownReason::PowerOff:
-            return "shutdown";
-        case ShutdownReason::Reboot:
-            return "rebooting";
-        case ShutdownReason::Suspend:
-            return "suspended";
-        default:
-            return "crashed";
+        case ShutdownReason::PowerOff: return "shutdown";
+        case ShutdownReason::Reboot: return "rebooting";
+        case ShutdownReason::Suspend: return "suspended";
+        default: return "crashed";
         }
     }
     if (paused)
@@ -102,7 +91,8 @@ Hypervisor::Hypervisor() : log_(std::make_unique<LibraryLog>())
         int const error_number = errno;
         if (error_number == EACCES || error_number == EPERM)
         {
-            throw Error(ExitCode::Denied, "the control interface of the hypervisor refused access", "run vmctl as root");
+            throw Error(ExitCode::Denied, "the control interface of the hypervisor refused access",
+                        "run vmctl as root");
         }
         throw Error(ExitCode::Unreachable,
                     std::string("the control interface of the hypervisor cannot be opened: ") +
@@ -235,8 +225,8 @@ void Hypervisor::set_affinity(DomainId id, std::uint32_t vcpus, std::vector<std:
     {
         if (cpu >= static_cast<std::uint32_t>(available))
         {
-            throw Error(ExitCode::Usage, "cpus names CPU " + std::to_string(cpu) + ", but the host has " +
-                                             std::to_string(available));
+            throw Error(ExitCode::Usage,
+                        "cpus names CPU " + std::to_string(cpu) + ", but the host has " + std::to_string(available));
         }
         xc_cpumap_setcpu(static_cast<int>(cpu), map.get());
     }

@@ -60,7 +60,7 @@ struct DomainInfo
 
 struct HostInfo
 {
-    std::string version;      ///< "4.17.x"
+    std::string version; ///< "4.17.x"
     std::string extra_version;
     std::string capabilities; ///< what kinds of guest run
     std::string compiler;

@@ -50,8 +50,8 @@ LibraryLog::LibraryLog()
     verbose_ = std::getenv("TESSERA_DEBUG") != nullptr;
 }
 
-void LibraryLog::message(xentoollog_logger* logger, xentoollog_level level, int /*error_number*/,
-                         char const* context, char const* format, va_list arguments)
+void LibraryLog::message(xentoollog_logger* logger, xentoollog_level level, int /*error_number*/, char const* context,
+                         char const* format, va_list arguments)
 {
     auto* const self = reinterpret_cast<Adapter*>(logger)->owner;
     if (level < XTL_ERROR && !self->verbose_)

@@ -25,16 +25,16 @@ struct StoreOperation
     {
         Write,
         MakeDirectory,
-        Remove,       ///< of a node and what is below it; a node that is not there is no error
+        Remove, ///< of a node and what is below it; a node that is not there is no error
         Permissions,
-        Introduce,    ///< not within a transaction
+        Introduce, ///< not within a transaction
     };
 
     Kind kind = Kind::Write;
-    std::string path;              ///< "" for Introduce
-    std::string value;             ///< Write only
-    StorePermissions permissions;  ///< Permissions only
-    std::uint32_t domain = 0;      ///< Introduce only, as the next two
+    std::string path;             ///< "" for Introduce
+    std::string value;            ///< Write only
+    StorePermissions permissions; ///< Permissions only
+    std::uint32_t domain = 0;     ///< Introduce only, as the next two
     std::uint64_t ring_frame = 0;
     std::uint32_t ring_port = 0;
 };

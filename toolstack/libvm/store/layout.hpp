@@ -16,11 +16,11 @@ namespace vm
 struct AttachedDisk
 {
     DiskConfig disk;
-    std::string node;        ///< block device that serves it, a loop device for a file
+    std::string node; ///< block device that serves it, a loop device for a file
     std::uint32_t major = 0;
     std::uint32_t minor = 0;
-    bool loop = false;       ///< `node` was set up by us and must be taken down again
-    std::string backing;     ///< what the kernel calls the file behind the loop device
+    bool loop = false;   ///< `node` was set up by us and must be taken down again
+    std::string backing; ///< what the kernel calls the file behind the loop device
 
     bool operator==(AttachedDisk const&) const = default;
 };

@@ -31,16 +31,11 @@ std::uint32_t wire_type(StoreOperation::Kind kind)
 {
     switch (kind)
     {
-    case StoreOperation::Kind::Write:
-        return XS_WRITE;
-    case StoreOperation::Kind::MakeDirectory:
-        return XS_MKDIR;
-    case StoreOperation::Kind::Remove:
-        return XS_RM;
-    case StoreOperation::Kind::Permissions:
-        return XS_SET_PERMS;
-    case StoreOperation::Kind::Introduce:
-        return XS_INTRODUCE;
+    case StoreOperation::Kind::Write: return XS_WRITE;
+    case StoreOperation::Kind::MakeDirectory: return XS_MKDIR;
+    case StoreOperation::Kind::Remove: return XS_RM;
+    case StoreOperation::Kind::Permissions: return XS_SET_PERMS;
+    case StoreOperation::Kind::Introduce: return XS_INTRODUCE;
     }
     return XS_INVALID;
 }
@@ -51,8 +46,7 @@ std::string payload_of(StoreOperation const& operation)
     payload += '\0';
     switch (operation.kind)
     {
-    case StoreOperation::Kind::Write:
-        return payload + operation.value;
+    case StoreOperation::Kind::Write: return payload + operation.value;
     case StoreOperation::Kind::Permissions:
         payload += 'n' + std::to_string(operation.permissions.owner) + '\0';
         for (std::uint32_t const reader : operation.permissions.readers)
@@ -63,8 +57,7 @@ std::string payload_of(StoreOperation const& operation)
     case StoreOperation::Kind::Introduce:
         return std::to_string(operation.domain) + '\0' + std::to_string(operation.ring_frame) + '\0' +
                std::to_string(operation.ring_port) + '\0';
-    default:
-        return payload;
+    default: return payload;
     }
 }
 
@@ -168,8 +161,7 @@ StorePipeline::Reply StorePipeline::receive_reply(std::uint32_t request)
     return reply;
 }
 
-StorePipeline::Reply StorePipeline::exchange(std::uint32_t type, std::uint32_t transaction,
-                                             std::string const& payload)
+StorePipeline::Reply StorePipeline::exchange(std::uint32_t type, std::uint32_t transaction, std::string const& payload)
 {
     std::uint32_t const request = next_request_++;
     std::string bytes;

@@ -56,14 +56,10 @@ EndAction action_for(ShutdownReason reason, GuestConfig const& config)
 {
     switch (reason)
     {
-    case ShutdownReason::PowerOff:
-        return config.on_poweroff;
-    case ShutdownReason::Reboot:
-        return config.on_reboot;
-    case ShutdownReason::Watchdog:
-        return config.on_watchdog;
-    default:
-        return config.on_crash;
+    case ShutdownReason::PowerOff: return config.on_poweroff;
+    case ShutdownReason::Reboot: return config.on_reboot;
+    case ShutdownReason::Watchdog: return config.on_watchdog;
+    default: return config.on_crash;
     }
 }
 
@@ -103,9 +99,8 @@ void Supervisor::run(std::function<void()> const& ready)
     ready();
     for (;;)
     {
-        pollfd entries[] = {{host_.store.wait_fd(), POLLIN, 0},
-                            {signals.get(), POLLIN, 0},
-                            {registry_events.get(), POLLIN, 0}};
+        pollfd entries[] = {
+            {host_.store.wait_fd(), POLLIN, 0}, {signals.get(), POLLIN, 0}, {registry_events.get(), POLLIN, 0}};
         if (::poll(entries, 3, host_.store.has_events() ? 0 : -1) < 0 && errno != EINTR)
         {
             throw system_error("waiting for events", errno);
@@ -217,32 +212,20 @@ void Supervisor::act(DomainInfo const& info, GuestRecord const& record, EndActio
 {
     switch (action)
     {
-    case EndAction::CoredumpDestroy:
-        dump(info, record);
-        [[fallthrough]];
-    case EndAction::Destroy:
-        destroy_guest(host_, info.id, info.uuid);
-        return;
-    case EndAction::CoredumpRestart:
-        dump(info, record);
-        [[fallthrough]];
-    case EndAction::Restart:
-        restart(info, record);
-        return;
-    case EndAction::RenameRestart:
-        rename_and_restart(record);
-        return;
-    case EndAction::Preserve:
-        preserve(record);
-        return;
+    case EndAction::CoredumpDestroy: dump(info, record); [[fallthrough]];
+    case EndAction::Destroy: destroy_guest(host_, info.id, info.uuid); return;
+    case EndAction::CoredumpRestart: dump(info, record); [[fallthrough]];
+    case EndAction::Restart: restart(info, record); return;
+    case EndAction::RenameRestart: rename_and_restart(record); return;
+    case EndAction::Preserve: preserve(record); return;
     }
 }
 
 /// A dump that cannot be written does not keep the guest from being destroyed or restarted.
 void Supervisor::dump(DomainInfo const& info, GuestRecord const& record)
 {
-    std::string const path = options_.dump_directory + "/" + record.config.name + "-" +
-                             std::to_string(std::time(nullptr)) + ".core";
+    std::string const path =
+        options_.dump_directory + "/" + record.config.name + "-" + std::to_string(std::time(nullptr)) + ".core";
     try
     {
         make_directories(options_.dump_directory);
