@@ -8,6 +8,8 @@
 #include <core/policy/descriptor.hpp>
 #include <port/port.hpp>
 
+#include <utility>
+
 namespace hv
 {
 namespace
@@ -70,27 +72,31 @@ void set_callbacks(PvState& pv, abi::vcpu_guest_context const& context)
     pv.gs_base_user = context.gs_base_user;
 }
 
-// The roots, in an order that a restarted call can repeat: a root that is set already is not taken again.
+// `root` refers to `wanted` (kInvalidMfn = none) instead of what it refers to now. Restart may come after the change, while
+// the old tables are still being taken apart.
+Result<void> take_root(Domain& domain, Mfn& root, Mfn wanted, Budget& budget)
+{
+    if (root == wanted)
+        return {};
+    if (wanted != kInvalidMfn)
+        HV_TRY_VOID(get_table(domain, wanted, FrameType::L4, budget));
+    Mfn const old = std::exchange(root, wanted);
+    if (old == kInvalidMfn)
+        return {};
+    return put_table(domain, old, FrameType::L4, budget);
+}
+
+// The roots, in an order that a restarted call can repeat: a root that is set already is not taken again. The caller may
+// come back with another context, so a root of the earlier attempt is given up.
 Result<void> take_roots(Vcpu& vcpu, abi::vcpu_guest_context const& context, Budget& budget)
 {
     Domain& domain = vcpu.domain();
     HV_TRY_VOID(finish_deferred(domain, budget));
     Mfn const kernel = domain.resolve(GuestFrame{context.ctrlreg[3] >> kPageShift});
-    if (vcpu.pv.kernel_root != kernel)
-    {
-        HV_TRY_VOID(get_table(domain, kernel, FrameType::L4, budget));
-        vcpu.pv.kernel_root = kernel;
-        prepare_kernel_root(kernel);
-    }
-    if (context.ctrlreg[1] == 0)
-        return {};
-    Mfn const user = domain.resolve(GuestFrame{context.ctrlreg[1] >> kPageShift});
-    if (vcpu.pv.user_root != user)
-    {
-        HV_TRY_VOID(get_table(domain, user, FrameType::L4, budget));
-        vcpu.pv.user_root = user;
-    }
-    return {};
+    HV_TRY_VOID(take_root(domain, vcpu.pv.kernel_root, kernel, budget));
+    prepare_kernel_root(kernel);
+    Mfn const user = context.ctrlreg[1] == 0 ? kInvalidMfn : domain.resolve(GuestFrame{context.ctrlreg[1] >> kPageShift});
+    return take_root(domain, vcpu.pv.user_root, user, budget);
 }
 
 Result<void> take_gdt(Vcpu& vcpu, abi::vcpu_guest_context const& context)

@@ -25,9 +25,12 @@ constexpr std::uint64_t free_ownership(std::uint64_t flags)
     return (static_cast<std::uint64_t>(kDomainInvalid.raw()) << FrameInfo::kOwnerShift) | flags;
 }
 
+// The later of two stamps. Only their ages tell: they may be more than half of the clock's 16 bits apart.
 std::uint16_t newer(std::uint16_t a, std::uint16_t b)
 {
-    return static_cast<std::int16_t>(a - b) >= 0 ? a : b;
+    std::uint16_t const now = tlb_stamp_of(tlb_stamp_now());
+    auto const age = [now](std::uint16_t stamp) { return static_cast<std::uint16_t>(now - stamp); };
+    return age(a) <= age(b) ? a : b;
 }
 
 } // namespace

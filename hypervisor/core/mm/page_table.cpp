@@ -81,8 +81,8 @@ Result<void> validate_from(Domain& owner, Mfn frame, FrameType level, unsigned p
             set_state(info, level, FrameInfo::kPartial, index, 1);
             return Errno::Restart;
         }
-        budget.spend(1);
         auto const adjusted = take_entry(rights, level, value, budget);
+        budget.spend(1); // after the tables below, so that even the smallest budget gets one entry further
         if (!adjusted)
         {
             set_state(info, level, FrameInfo::kPartial, index, 1);

@@ -20,6 +20,12 @@
 
 namespace hv
 {
+namespace
+{
+
+constexpr std::int32_t kRootBudget = 4096;
+
+} // namespace
 
 std::size_t GuestEmulation::fetch(std::uint64_t address, void* into, std::size_t bytes)
 {
@@ -128,7 +134,9 @@ void GuestEmulation::tsc_aux_changed()
 
 Result<void> GuestEmulation::load_kernel_root(Mfn root)
 {
-    Budget budget = Budget::unlimited(); // one L4 whose lower tables a guest has normally validated before
+    // A root whose tables are pinned already, as every guest's are, takes no time. Validating a large one does not fit
+    // into an instruction: it is refused (#GP), and a hypercall can do it in pieces.
+    Budget budget(kRootBudget);
     return change_kernel_root(vcpu_, root, budget);
 }
 

@@ -23,6 +23,7 @@ constexpr std::uint32_t kErrorWrite = 1u << 1;
 constexpr std::uint32_t kErrorUser = 1u << 2;
 constexpr std::uint32_t kErrorFetch = 1u << 4;
 constexpr std::uint8_t kDebug = 1;
+constexpr std::int32_t kDeferredBudget = 2048;
 
 // The LDT half of the window of `vcpu`: page number or -1.
 int ldt_window_page(Vcpu const& vcpu, std::uint64_t address)
@@ -65,9 +66,10 @@ StoreOutcome emulate_table_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t add
     if (info == nullptr || info->owner() != domain.id() || info->type() != FrameType::L1 || !info->validated() ||
         info->type_count() == 0)
         return StoreOutcome::NotOurs;
-    Budget budget = Budget::unlimited(); // what an earlier call left behind: bounded by its own budget's remainder
+    // A long teardown that an earlier call left behind goes on piece by piece: the store simply faults again meanwhile.
+    Budget budget(kDeferredBudget);
     if (!finish_deferred(domain, budget))
-        return StoreOutcome::NotOurs;
+        return StoreOutcome::Done;
     unsigned const index = static_cast<unsigned>(write.entry_address() & (kPageSize - 1)) / 8;
     MappingRights const rights{domain, domain.id()};
     for (;;)
