@@ -24,7 +24,7 @@ build/bin/tessera-store: $(RELEASE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CXX) -O2 -pie -Wl,-z,relro,-z,now,--as-needed -o $@ $^ $(LIBRARIES)
 
-$(BUILD)/release/%.o: $(SOURCE)/%.cpp
+$(BUILD)/release/%.o: $(SOURCE)/%.cpp $(SOURCE)/build.mk
 	@mkdir -p $(@D)
 	$(CXX) $(RELEASE_FLAGS) -c -o $@ $<
 
@@ -50,6 +50,39 @@ $(BUILD)/test/%.o: $(SOURCE)/%.cpp
 
 $(BUILD)/test/tests/%.o: tests/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(TEST_FLAGS) -Itests/unit/store -c -o $@ $<
+	$(CXX) $(FLAGS) -O0 -g1 -fsanitize=address -Itests/unit/store -c -o $@ $<
 
 -include $(TEST_OBJECTS:.o=.d)
+
+# Fuzzing with libFuzzer (clang). FUZZ_SECONDS sets how long; the smoke run is for every test run.
+FUZZ_CXX ?= clang++-19
+FUZZ_SECONDS ?= 30
+FUZZ_FLAGS := -std=gnu++20 -Wall -Wextra -Werror -I$(SOURCE) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SOURCES := tests/fuzz/store/store_fuzz.cpp $(filter-out $(SOURCE)/transport/event_loop.cpp $(SOURCE)/transport/socket_server.cpp \
+	$(SOURCE)/transport/ring_server.cpp $(SOURCE)/journal/%,$(CORE_SOURCES))
+FUZZ_OBJECTS := $(patsubst %.cpp,$(BUILD)/fuzz/%.o,$(FUZZ_SOURCES))
+
+.PHONY: fuzz fuzz-smoke
+fuzz: FUZZ_SECONDS = 1800
+fuzz fuzz-smoke: build/tests/store/store_fuzz
+	@mkdir -p $(BUILD)/corpus
+	python3 tests/fuzz/store/make_seeds.py $(BUILD)/corpus
+	build/tests/store/store_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -print_final_stats=1 \
+		-artifact_prefix=$(BUILD)/ $(BUILD)/corpus
+	@echo "1 passed, 0 failed"
+
+build/tests/store/store_fuzz: $(FUZZ_OBJECTS)
+	@mkdir -p $(@D)
+	$(FUZZ_CXX) -fsanitize=fuzzer,address,undefined -o $@ $^
+
+$(BUILD)/fuzz/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(FUZZ_CXX) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+-include $(FUZZ_OBJECTS:.o=.d)
+
+# Compares with Debian's daemons: user instructions, system calls, scaling, memory.
+BENCH_ARGUMENTS ?=
+.PHONY: bench
+bench: build/bin/tessera-store
+	python3 tests/bench/store/bench.py $(BENCH_ARGUMENTS)

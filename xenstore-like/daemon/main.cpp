@@ -2,6 +2,7 @@
 // The program tessera-store.
 #include "daemon/daemon.hpp"
 #include "daemon/process.hpp"
+#include "daemon/sandbox.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -28,6 +29,9 @@ int main(int count, char** arguments)
             waiting_parent = detach();
         }
         Daemon daemon(options, {arguments, arguments + count}, log);
+        if (options.sandbox && !drop_privileges()) {
+            log.write(LogLevel::Warning, "sandbox", "cause=\"the kernel refuses to drop capabilities\"");
+        }
         announce_ready(std::move(waiting_parent), options.pid_file);
         log.write(LogLevel::Info, "ready", "socket=" + options.socket);
         daemon.run();

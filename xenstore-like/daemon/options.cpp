@@ -22,7 +22,7 @@ constexpr char kHelp[] =
     "  --log PATH         append the log to this file instead of standard error\n"
     "  --log-level LEVEL  error, warning, info (default) or debug\n"
     "  --metrics PATH     answer on this socket with counters as text\n"
-    "  --no-sandbox       keep all system calls and capabilities after start\n"
+    "  --no-sandbox       keep all capabilities after start\n"
     "  --version          print the version and exit\n"
     "  --help             print this text and exit\n"
     "\n"

@@ -17,14 +17,34 @@ int Journal::prepare(std::size_t bytes)
     return 0;
 }
 
+// The same layout that RecordWriter gives, put together in fewer steps: this record is on the path of every write.
 void Journal::change(ChangeView const& change)
 {
+    if (change.permissions == nullptr) {
+        struct [[gnu::packed]] Head {
+            std::uint32_t length;
+            RecordKind kind;
+            ChangeKind change;
+            std::uint16_t creator;
+            std::uint32_t path_length;
+        };
+        std::uint32_t const tail[2] = {static_cast<std::uint32_t>(change.value.size()), 0};
+        auto const path_length = static_cast<std::uint32_t>(change.path.size());
+        auto const length = static_cast<std::uint32_t>(sizeof(Head) - 4 + path_length + sizeof tail + tail[0]);
+        Head const head{length, RecordKind::Change, change.kind, change.creator, path_length};
+        staged_.append(reinterpret_cast<char const*>(&head), sizeof head);
+        staged_.append(change.path);
+        staged_.append(reinterpret_cast<char const*>(&tail[0]), sizeof tail[0]);
+        staged_.append(change.value);
+        staged_.append(reinterpret_cast<char const*>(&tail[1]), sizeof tail[1]);
+        return;
+    }
     RecordWriter record(staged_, RecordKind::Change);
     record.number(static_cast<std::uint8_t>(change.kind));
     record.number(change.creator);
     record.text(change.path);
     record.text(change.value);
-    record.permissions(change.permissions == nullptr ? PermissionList() : *change.permissions);
+    record.permissions(*change.permissions);
 }
 
 void Journal::domain_introduced(std::uint16_t domain, std::uint64_t frame, std::uint32_t port)

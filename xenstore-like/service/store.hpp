@@ -115,10 +115,10 @@ private:
     [[nodiscard]] bool may(Client const& client, Node const& node, std::uint8_t wanted) const;
     [[nodiscard]] int check_path(Client const& client, NodePath const& path) const;
     int argument_path(Call const& call, std::string_view argument, NodePath& path);
-    int open_node(Call& call, std::string_view path, std::uint8_t wanted, std::uint8_t saw, Node const*& node);
+    int open_node(Call& call, std::string_view path, std::uint8_t wanted, std::uint8_t saw, Walk& walk);
     int open_for_change(Call& call, std::string_view path, std::size_t value_size, Walk& walk);
     int check_growth(Call const& call, CreationCost const& cost, std::int64_t growth);
-    int perform(Call& call, ChangeView const& change);
+    int perform(Call& call, ChangeView const& change, Walk const& walk);
 
     // store_nodes.cpp
     int do_directory(Call& call);
@@ -140,7 +140,7 @@ private:
                      std::uint32_t depth);
     void remove_watch(Watch& watch);
     void remove_all_watches(Client& client);
-    void fire(std::string_view path, PermissionList const* before, PermissionList const* after);
+    void fire(std::string_view path, Tree const* before, Tree const* after);
     void fire_exact(std::string_view path, PermissionList const& before);
     void fire_special(std::string_view name);
     void deliver(Watch& watch, std::string_view path);
@@ -150,11 +150,12 @@ private:
     int do_transaction_start(Call& call);
     int do_transaction_end(Call& call);
     int commit(Transaction& transaction);
-    int commit_single(ChangeView const& change);
-    void fire_commit(Tree const& before, std::vector<Change> const& changes);
+    int commit_single(ChangeView const& change, Walk const& walk);
+    void fire_commit(Tree const& before, Transaction& transaction);
+    void fire_below(Node const& node, std::string_view path, Transaction* transaction);
     void drop_transaction(Client& client, std::uint32_t id);
     void drop_all_transactions(Client& client);
-    void apply_to_current(ChangeView const& change);
+    void apply_to_current(ChangeView const& change, Walk const& walk);
     void note_owned_outside(Tree const& before, ChangeView const& change);
 
     // store_domains.cpp

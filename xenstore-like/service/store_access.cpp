@@ -44,10 +44,10 @@ int Store::argument_path(Call const& call, std::string_view argument, NodePath& 
 
 // Finds an existing node on which the client has the right `wanted`; `saw` is what the request will look at.
 // A client that may not read the nearest ancestor does not learn whether the node exists.
-int Store::open_node(Call& call, std::string_view path, std::uint8_t wanted, std::uint8_t saw, Node const*& node)
+int Store::open_node(Call& call, std::string_view path, std::uint8_t wanted, std::uint8_t saw, Walk& walk)
 {
-    Walk const walk = view(call).walk(path);
-    node = walk.node;
+    walk = view(call).walk(path);
+    Node const* const node = walk.node;
     if (call.transaction != nullptr) {
         if (node != nullptr) {
             call.transaction->note(path, saw | kSawExistence | (call.client.privileged ? 0 : kSawPermissions));
@@ -104,14 +104,14 @@ int Store::check_growth(Call const& call, CreationCost const& cost, std::int64_t
     return too_many || too_big ? ENOSPC : 0;
 }
 
-// Carries out a checked change, in the call's transaction or at once.
-int Store::perform(Call& call, ChangeView const& change)
+// Carries out a checked change, in the call's transaction or at once. `walk` is where its path leads.
+int Store::perform(Call& call, ChangeView const& change, Walk const& walk)
 {
     if (call.transaction != nullptr) {
-        call.transaction->apply(change);
+        call.transaction->apply(change, walk);
         return 0;
     }
-    return commit_single(change);
+    return commit_single(change, walk);
 }
 
 }  // namespace tessera::store

@@ -269,8 +269,9 @@ void Store::remove_owned_nodes(std::uint16_t domain)
         }
     }
     for (std::string const& at : owned) {
-        if (at.size() > 1 && tree_.find(at) != nullptr) {
-            commit_single({ChangeKind::Remove, at, {}, nullptr, 0});
+        Walk const walk = tree_.walk(at);
+        if (at.size() > 1 && walk.node != nullptr) {
+            commit_single({ChangeKind::Remove, at, {}, nullptr, 0}, walk);
         }
     }
 }

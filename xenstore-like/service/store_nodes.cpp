@@ -32,17 +32,17 @@ int Store::do_directory(Call& call)
 {
     std::string_view argument;
     NodePath path;
-    Node const* node = nullptr;
+    Walk walk;
     if (!single_string(call.request.payload, argument)) {
         return EINVAL;
     }
     if (int const error = argument_path(call, argument, path); error != 0) {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, node); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, walk); error != 0) {
         return error;
     }
-    std::string const& names = listing_of(*node);
+    std::string const& names = listing_of(*walk.node);
     if (names.size() > kPayloadMax) {
         return E2BIG;
     }
@@ -59,7 +59,7 @@ int Store::do_directory_part(Call& call)
     std::string_view offset_text;
     std::uint64_t offset = 0;
     NodePath path;
-    Node const* node = nullptr;
+    Walk walk;
     if (!arguments.next(argument) || !arguments.next(offset_text) || !arguments.at_end() ||
         !parse_number(offset_text, offset)) {
         return EINVAL;
@@ -67,12 +67,12 @@ int Store::do_directory_part(Call& call)
     if (int const error = argument_path(call, argument, path); error != 0) {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, node); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, walk); error != 0) {
         return error;
     }
-    std::string const& names = listing_of(*node);
+    std::string const& names = listing_of(*walk.node);
     char number[24];
-    std::uint64_t const generation = fold_multiply(node->children_digest ^ nodes_.key().second, nodes_.key().first);
+    std::uint64_t const generation = fold_multiply(walk.node->children_digest ^ nodes_.key().second, nodes_.key().first);
     char* number_end = std::to_chars(number, number + sizeof number - 1, generation).ptr;
     *number_end++ = '\0';
     std::string_view const head(number, static_cast<std::size_t>(number_end - number));
@@ -93,17 +93,17 @@ int Store::do_read(Call& call)
 {
     std::string_view argument;
     NodePath path;
-    Node const* node = nullptr;
+    Walk walk;
     if (!single_string(call.request.payload, argument)) {
         return EINVAL;
     }
     if (int const error = argument_path(call, argument, path); error != 0) {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessRead, kSawValue, node); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessRead, kSawValue, walk); error != 0) {
         return error;
     }
-    reply(call, node->value());
+    reply(call, walk.node->value());
     return 0;
 }
 
@@ -124,7 +124,7 @@ int Store::do_write(Call& call)
         return error;
     }
     ChangeView const change{ChangeKind::Write, path.text, value, nullptr, call.client.domain};
-    if (int const error = perform(call, change); error != 0) {
+    if (int const error = perform(call, change, walk); error != 0) {
         return error;
     }
     acknowledge(call);
@@ -147,7 +147,7 @@ int Store::do_make_directory(Call& call)
     }
     if (walk.node == nullptr) {
         ChangeView const change{ChangeKind::MakeDirectory, path.text, {}, nullptr, call.client.domain};
-        if (int const error = perform(call, change); error != 0) {
+        if (int const error = perform(call, change, walk); error != 0) {
             return error;
         }
     }
@@ -160,7 +160,7 @@ int Store::do_remove(Call& call)
 {
     std::string_view argument;
     NodePath path;
-    Node const* node = nullptr;
+    Walk walk;
     if (!single_string(call.request.payload, argument)) {
         return EINVAL;
     }
@@ -170,9 +170,9 @@ int Store::do_remove(Call& call)
     if (path.text == "/") {
         return EINVAL;
     }
-    int error = open_node(call, path.text, kAccessWrite, 0, node);
+    int error = open_node(call, path.text, kAccessWrite, 0, walk);
     if (error == 0) {
-        error = perform(call, {ChangeKind::Remove, path.text, {}, nullptr, call.client.domain});
+        error = perform(call, {ChangeKind::Remove, path.text, {}, nullptr, call.client.domain}, walk);
     } else if (error == ENOENT && view(call).find(parent_path(path.text)) != nullptr) {
         error = 0;
     }
@@ -186,7 +186,7 @@ int Store::do_get_permissions(Call& call)
 {
     std::string_view argument;
     NodePath path;
-    Node const* node = nullptr;
+    Walk walk;
     if (!single_string(call.request.payload, argument)) {
         return EINVAL;
     }
@@ -195,10 +195,10 @@ int Store::do_get_permissions(Call& call)
         if (int const error = argument_path(call, argument, path); error != 0) {
             return error;
         }
-        if (int const error = open_node(call, path.text, kAccessRead, kSawPermissions, node); error != 0) {
+        if (int const error = open_node(call, path.text, kAccessRead, kSawPermissions, walk); error != 0) {
             return error;
         }
-        list = &nodes_.permissions().list(node->permissions);
+        list = &nodes_.permissions().list(walk.node->permissions);
     } else if ((access_of(call.client, *list) & kAccessRead) == 0) {
         return EACCES;
     }
@@ -238,22 +238,22 @@ int Store::do_set_permissions(Call& call)
         return set_special_permissions(call, argument, list);
     }
     NodePath path;
-    Node const* node = nullptr;
+    Walk walk;
     if (int const error = argument_path(call, argument, path); error != 0) {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessWrite, kSawPermissions, node); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessWrite, kSawPermissions, walk); error != 0) {
         return error;
     }
     if (!call.client.privileged) {
-        std::uint16_t const owner = nodes_.permissions().owner(node->permissions);
+        std::uint16_t const owner = nodes_.permissions().owner(walk.node->permissions);
         bool const is_owner = owner == call.client.domain || owner == call.client.target;
         if (!is_owner || list.front().domain != owner) {
             return is_owner ? EPERM : EACCES;
         }
     }
     ChangeView const change{ChangeKind::SetPermissions, path.text, {}, &list, call.client.domain};
-    if (int const error = perform(call, change); error != 0) {
+    if (int const error = perform(call, change, walk); error != 0) {
         return error;
     }
     acknowledge(call);

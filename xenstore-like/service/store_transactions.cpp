@@ -3,7 +3,6 @@
 #include "service/store.hpp"
 
 #include <charconv>
-#include <unordered_set>
 
 namespace tessera::store {
 
@@ -86,15 +85,15 @@ void Store::note_owned_outside(Tree const& before, ChangeView const& change)
     }
 }
 
-void Store::apply_to_current(ChangeView const& change)
+void Store::apply_to_current(ChangeView const& change, Walk const& walk)
 {
     scratch_delta_.clear();
     if (change.kind == ChangeKind::Remove && !owned_outside_.empty()) {
         Tree const before = tree_;
-        apply_change(tree_, change, scratch_delta_);
+        apply_change(tree_, change, walk, scratch_delta_);
         note_owned_outside(before, change);
     } else {
-        apply_change(tree_, change, scratch_delta_);
+        apply_change(tree_, change, walk, scratch_delta_);
         if (scratch_delta_.moves_nodes()) {
             note_owned_outside(tree_, change);
         }
@@ -102,7 +101,7 @@ void Store::apply_to_current(ChangeView const& change)
     accounts_.apply(scratch_delta_);
 }
 
-int Store::commit_single(ChangeView const& change)
+int Store::commit_single(ChangeView const& change, Walk const& walk)
 {
     if (log_ != nullptr) {
         std::size_t const permissions = change.permissions == nullptr ? 0 : change.permissions->size();
@@ -114,49 +113,37 @@ int Store::commit_single(ChangeView const& change)
         log_->commit();
     }
     if (watches_.size() == 0) {
-        apply_to_current(change);
-        return 0;
+        apply_to_current(change, walk);
+    } else if (change.kind == ChangeKind::Remove) {
+        fire_below(*walk.node, change.path, nullptr);
+        fire(change.path, &tree_, nullptr);
+        apply_to_current(change, walk);
+    } else if (change.kind == ChangeKind::SetPermissions) {
+        Tree const before = tree_;
+        apply_to_current(change, walk);
+        fire(change.path, &before, &tree_);
+    } else {
+        apply_to_current(change, walk);
+        fire(change.path, nullptr, &tree_);
     }
-    auto const& pool = nodes_.permissions();
-    if (change.kind == ChangeKind::Remove) {
-        Node const* const node = tree_.find(change.path);
-        std::string below(change.path);
-        for_each_below(*node, below, [&](std::string const& path, Node const& gone) {
-            if (path.size() != change.path.size()) {
-                fire_exact(path, pool.list(gone.permissions));
-            }
-        });
-        fire(change.path, &pool.list(node->permissions), nullptr);
-        apply_to_current(change);
-        return 0;
-    }
-    PermissionList before;
-    if (change.kind == ChangeKind::SetPermissions) {
-        before = pool.list(tree_.find(change.path)->permissions);
-    }
-    apply_to_current(change);
-    fire(change.path, before.empty() ? nullptr : &before, &pool.list(tree_.find(change.path)->permissions));
     return 0;
 }
 
 int Store::commit(Transaction& transaction)
 {
+    auto const& changes = transaction.changes();
     if (!transaction.can_commit(tree_)) {
         return EAGAIN;
     }
-    if (transaction.changes().empty()) {
+    if (changes.entries().empty()) {
         return 0;
     }
     if (log_ != nullptr) {
-        std::size_t size = 0;
-        for (Change const& change : transaction.changes()) {
-            size += 64 + change.path.size() + change.value.size() + change.permissions.size() * sizeof(Permission);
-        }
-        if (int const error = log_->prepare(size); error != 0) {
+        if (int const error = log_->prepare(changes.bytes()); error != 0) {
             return error;
         }
-        for (Change const& change : transaction.changes()) {
-            log_->change(change.view());
+        for (auto const& entry : changes.entries()) {
+            log_->change(changes.view(entry));
         }
         log_->commit();
     }
@@ -164,51 +151,56 @@ int Store::commit(Transaction& transaction)
     if (tree_.same_version(transaction.base())) {
         tree_ = transaction.view();
         accounts_.apply(transaction.delta());
-        for (Change const& change : transaction.changes()) {
-            note_owned_outside(before, change.view());
+        if (transaction.delta().moves_nodes() || changes.removes()) {
+            for (auto const& entry : changes.entries()) {
+                note_owned_outside(before, changes.view(entry));
+            }
         }
     } else {
-        for (Change const& change : transaction.changes()) {
-            apply_to_current(change.view());
+        for (auto const& entry : changes.entries()) {
+            ChangeView const change = changes.view(entry);
+            apply_to_current(change, tree_.walk(change.path));
         }
     }
     if (watches_.size() != 0) {
-        fire_commit(before, transaction.changes());
+        fire_commit(before, transaction);
     }
     return 0;
 }
 
 // One event for each changed node, in the order of the changes; nodes that came and went inside are not reported.
-void Store::fire_commit(Tree const& before, std::vector<Change> const& changes)
+void Store::fire_commit(Tree const& before, Transaction& transaction)
 {
-    auto const& pool = nodes_.permissions();
-    std::unordered_set<std::string_view> changed;
-    for (Change const& change : changes) {
-        changed.insert(change.path);
-    }
-    std::unordered_set<std::string_view> reported;
-    std::unordered_set<std::string> gone_paths;
-    for (Change const& change : changes) {
-        Node const* const old_node = before.find(change.path);
-        Node const* const new_node = tree_.find(change.path);
+    auto const& changes = transaction.changes();
+    for (auto const& entry : changes.entries()) {
+        ChangeView const change = changes.view(entry);
+        Node const* const old_node = changes.removes() ? before.find(change.path) : nullptr;
         if (change.kind == ChangeKind::Remove && old_node != nullptr) {
-            std::string below(change.path);
-            for_each_below(*old_node, below, [&](std::string const& path, Node const& gone) {
-                if (!changed.contains(path) && gone_paths.insert(path).second) {
-                    fire_exact(path, pool.list(gone.permissions));
-                }
-            });
+            fire_below(*old_node, change.path, &transaction);
         }
-        if ((old_node != nullptr || new_node != nullptr) && reported.insert(change.path).second) {
-            fire(change.path, old_node == nullptr ? nullptr : &pool.list(old_node->permissions),
-                 new_node == nullptr ? nullptr : &pool.list(new_node->permissions));
+        bool const visible = !changes.removes() || old_node != nullptr || tree_.find(change.path) != nullptr;
+        if (!entry.repeated && visible) {
+            fire(change.path, &before, &tree_);
         }
     }
 }
 
+// Reports the end of watched nodes below `node`, to watches of exactly these. A transaction reports nodes that it
+// changed by itself, and each of the others at most once even if it removed it twice.
+void Store::fire_below(Node const& node, std::string_view path, Transaction* transaction)
+{
+    auto const& pool = nodes_.permissions();
+    std::string below(path);
+    for_each_below(node, below, [&](std::string const& at, Node const& gone) {
+        if (at.size() != path.size() && (transaction == nullptr || transaction->first_report(at))) {
+            fire_exact(at, pool.list(gone.permissions));
+        }
+    });
+}
+
 void Store::restore_change(ChangeView const& change)
 {
-    apply_to_current(change);
+    apply_to_current(change, tree_.walk(change.path));
 }
 
 }  // namespace tessera::store

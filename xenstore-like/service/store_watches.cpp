@@ -154,10 +154,27 @@ bool Store::sees(Client const& client, PermissionList const* before, PermissionL
            (after != nullptr && (access_of(client, *after) & kAccessRead) != 0);
 }
 
-void Store::fire(std::string_view path, PermissionList const* before, PermissionList const* after)
+// Tells the watches that cover `path` of a change; `before` and `after` are the tree's versions around it, null
+// where the node is known not to be. They are looked at only if an unprivileged client watches.
+void Store::fire(std::string_view path, Tree const* before, Tree const* after)
 {
+    PermissionList const* list_before = nullptr;
+    PermissionList const* list_after = nullptr;
+    bool known = false;
+    auto const list_in = [&](Tree const* tree) {
+        Node const* const node = tree == nullptr ? nullptr : tree->find(path);
+        return node == nullptr ? nullptr : &nodes_.permissions().list(node->permissions);
+    };
     watches_.for_each_covering(path, [&](Watch& watch, std::size_t distance) {
-        if (distance <= watch.depth && sees(*watch.client, before, after)) {
+        if (distance > watch.depth) {
+            return;
+        }
+        if (!watch.client->privileged && !known) {
+            list_before = list_in(before);
+            list_after = list_in(after);
+            known = true;
+        }
+        if (sees(*watch.client, list_before, list_after)) {
             deliver(watch, path);
         }
     });

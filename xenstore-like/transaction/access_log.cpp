@@ -26,21 +26,62 @@ bool same(Node const* then, Node const* now, std::uint8_t saw, PermissionPool co
 
 }  // namespace
 
-void AccessLog::note(std::string_view path, std::uint8_t saw)
+std::uint64_t AccessLog::hash(std::string_view path) const
 {
-    auto const found = seen_.find(path);
-    if (found != seen_.end()) {
-        found->second |= saw;
-        return;
+    std::uint64_t hash = path.size() ^ key_.first;
+    for (; path.size() > 8; path.remove_prefix(8)) {
+        hash = fold_multiply(hash ^ name_key(path.substr(0, 8)), key_.second);
     }
-    seen_.emplace(path, saw);
+    return fold_multiply(hash ^ name_key(path), key_.second);
+}
+
+// Where `path` is, or the free slot where it belongs.
+std::size_t AccessLog::slot_of(std::string_view path, std::uint64_t hash) const
+{
+    std::size_t const mask = slots_.size() - 1;
+    for (std::size_t slot = hash & mask;; slot = (slot + 1) & mask) {
+        if (slots_[slot] == 0) {
+            return slot;
+        }
+        Entry const& entry = entries_[slots_[slot] - 1];
+        if (entry.hash == hash && path_of(entry) == path) {
+            return slot;
+        }
+    }
+}
+
+void AccessLog::grow()
+{
+    slots_.assign(slots_.empty() ? 32 : slots_.size() * 2, 0);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        slots_[slot_of(path_of(entries_[i]), entries_[i].hash)] = static_cast<std::uint32_t>(i + 1);
+    }
+}
+
+std::uint8_t AccessLog::note(std::string_view path, std::uint8_t saw)
+{
+    if ((entries_.size() + 1) * 2 > slots_.size()) {
+        grow();
+    }
+    std::uint64_t const hashed = hash(path);
+    std::uint32_t& slot = slots_[slot_of(path, hashed)];
+    if (slot == 0) {
+        entries_.push_back({hashed, static_cast<std::uint32_t>(paths_.size()), static_cast<std::uint16_t>(path.size()), 0});
+        paths_ += path;
+        slot = static_cast<std::uint32_t>(entries_.size());
+    }
+    Entry& entry = entries_[slot - 1];
+    std::uint8_t const before = entry.saw;
+    entry.saw |= saw;
+    return before;
 }
 
 bool AccessLog::still_holds(Tree const& then, Tree const& now) const
 {
     auto const& pool = now.nodes().permissions();
-    for (auto const& [path, saw] : seen_) {
-        if (!same(then.find(path), now.find(path), saw, pool)) {
+    for (Entry const& entry : entries_) {
+        std::string_view const path = path_of(entry);
+        if ((entry.saw & ~kChanged) != 0 && !same(then.find(path), now.find(path), entry.saw, pool)) {
             return false;
         }
     }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Remembers what a transaction has seen of each path, and tells whether that still holds.
+// Remembers what a transaction has seen and changed of each path, and tells whether what it saw still holds.
 #pragma once
 
 #include "tree/tree.hpp"
 
-#include <functional>
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 namespace tessera::store {
 
@@ -15,24 +14,42 @@ inline constexpr std::uint8_t kSawExistence = 1;
 inline constexpr std::uint8_t kSawValue = 2;
 inline constexpr std::uint8_t kSawChildren = 4;
 inline constexpr std::uint8_t kSawPermissions = 8;
+inline constexpr std::uint8_t kChanged = 16;  // no dependency: the transaction changed the node itself
 
+// The paths lie behind each other in one string and are found through a table of their hashes.
 class AccessLog {
 public:
-    void note(std::string_view path, std::uint8_t saw);
+    explicit AccessLog(HashKey const& key) : key_(key) {}
 
-    [[nodiscard]] std::size_t size() const { return seen_.size(); }
+    // Adds to what was seen of `path`. Returns what was known before.
+    std::uint8_t note(std::string_view path, std::uint8_t saw);
+
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
     // True if everything that was seen in `then` reads the same in `now`. Contents are compared rather than
     // versions, so a node that was changed and changed back is no conflict.
     [[nodiscard]] bool still_holds(Tree const& then, Tree const& now) const;
 
 private:
-    struct Hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+    struct Entry {
+        std::uint64_t hash;
+        std::uint32_t start;
+        std::uint16_t length;
+        std::uint8_t saw;
     };
 
-    std::unordered_map<std::string, std::uint8_t, Hash, std::equal_to<>> seen_;
+    [[nodiscard]] std::string_view path_of(Entry const& entry) const
+    {
+        return std::string_view(paths_).substr(entry.start, entry.length);
+    }
+    [[nodiscard]] std::uint64_t hash(std::string_view path) const;
+    [[nodiscard]] std::size_t slot_of(std::string_view path, std::uint64_t hash) const;
+    void grow();
+
+    HashKey key_;
+    std::string paths_;
+    std::vector<Entry> entries_;
+    std::vector<std::uint32_t> slots_;  // index into entries_ plus one; a power of two of them, at most half used
 };
 
 }  // namespace tessera::store

@@ -5,6 +5,7 @@
 #include "tree/permissions.hpp"
 
 #include <string>
+#include <vector>
 
 namespace tessera::store {
 
@@ -24,21 +25,55 @@ struct ChangeView {
     std::uint16_t creator = 0;                 // who owns what is created; 0 lets new nodes keep their parent's owner
 };
 
-// The same with its own storage.
-struct Change {
-    ChangeKind kind;
-    std::uint16_t creator;
-    std::string path;
-    std::string value;
-    PermissionList permissions;
+// A list of changes with its own storage: all texts lie in one string.
+class ChangeList {
+public:
+    struct Entry {
+        ChangeKind kind;
+        bool repeated;  // an earlier change in the list has the same path
+        std::uint16_t creator;
+        std::uint32_t start;
+        std::uint32_t path_length;
+        std::uint32_t value_length;
+        std::uint32_t permissions;  // index into the lists, for SetPermissions
+    };
 
-    explicit Change(ChangeView const& from)
-        : kind(from.kind), creator(from.creator), path(from.path), value(from.value),
-          permissions(from.permissions == nullptr ? PermissionList() : *from.permissions)
+    void append(ChangeView const& change, bool repeated)
     {
+        entries_.push_back({change.kind, repeated, change.creator, static_cast<std::uint32_t>(bytes_.size()),
+                            static_cast<std::uint32_t>(change.path.size()),
+                            static_cast<std::uint32_t>(change.value.size()), static_cast<std::uint32_t>(lists_.size())});
+        bytes_ += change.path;
+        bytes_ += change.value;
+        if (change.permissions != nullptr) {
+            lists_.push_back(*change.permissions);
+        }
+        removes_ = removes_ || change.kind == ChangeKind::Remove;
     }
 
-    [[nodiscard]] ChangeView view() const { return {kind, path, value, &permissions, creator}; }
+    [[nodiscard]] ChangeView view(Entry const& entry) const
+    {
+        std::string_view const text = std::string_view(bytes_).substr(entry.start);
+        return {entry.kind, text.substr(0, entry.path_length), text.substr(entry.path_length, entry.value_length),
+                entry.kind == ChangeKind::SetPermissions ? &lists_[entry.permissions] : nullptr, entry.creator};
+    }
+
+    [[nodiscard]] std::vector<Entry> const& entries() const { return entries_; }
+    [[nodiscard]] std::size_t bytes() const
+    {
+        std::size_t bytes = bytes_.size() + entries_.size() * 64;
+        for (auto const& list : lists_) {
+            bytes += list.size() * sizeof(Permission);
+        }
+        return bytes;
+    }
+    [[nodiscard]] bool removes() const { return removes_; }
+
+private:
+    std::vector<Entry> entries_;
+    std::string bytes_;
+    std::vector<PermissionList> lists_;
+    bool removes_ = false;
 };
 
 }  // namespace tessera::store

@@ -64,9 +64,8 @@ void change_permissions(Tree& tree, ChangeView const& change, Node const& node, 
 
 }  // namespace
 
-void apply_change(Tree& tree, ChangeView const& change, AccountDelta& delta)
+void apply_change(Tree& tree, ChangeView const& change, Walk const& walk, AccountDelta& delta)
 {
-    Walk const walk = tree.walk(change.path);
     Node const* const node = walk.node;
     switch (change.kind) {
     case ChangeKind::Write:

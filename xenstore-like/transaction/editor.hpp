@@ -10,7 +10,8 @@ namespace tessera::store {
 
 // Applies `change` without asking for rights or quotas: the caller has checked, or replays what was checked before.
 // A change that no longer makes sense (removing a node that is gone) does nothing. Adds to `delta`.
-void apply_change(Tree& tree, ChangeView const& change, AccountDelta& delta);
+// `walk` is where the change's path leads in `tree` now.
+void apply_change(Tree& tree, ChangeView const& change, Walk const& walk, AccountDelta& delta);
 
 // What apply_change would add for the nodes that it creates below `walk`: their number and bytes.
 struct CreationCost {

@@ -5,27 +5,31 @@
 #include "transaction/access_log.hpp"
 #include "transaction/editor.hpp"
 
-#include <vector>
-
 namespace tessera::store {
 
 class Transaction {
 public:
-    Transaction(std::uint32_t id, Tree const& base) : id_(id), base_(base), view_(base) {}
+    Transaction(std::uint32_t id, Tree const& base) : id_(id), base_(base), view_(base), seen_(base.nodes().key())
+    {
+    }
 
     [[nodiscard]] std::uint32_t id() const { return id_; }
     [[nodiscard]] Tree const& base() const { return base_; }
     [[nodiscard]] Tree const& view() const { return view_; }
     [[nodiscard]] AccountDelta const& delta() const { return delta_; }
-    [[nodiscard]] std::vector<Change> const& changes() const { return changes_; }
+    [[nodiscard]] ChangeList const& changes() const { return changes_; }
+
+    // True for a path that the transaction neither changed nor reported before.
+    bool first_report(std::string_view path) { return (seen_.note(path, kChanged) & kChanged) == 0; }
     [[nodiscard]] std::size_t touched() const { return seen_.size(); }
 
     void note(std::string_view path, std::uint8_t saw) { seen_.note(path, saw); }
 
-    void apply(ChangeView const& change)
+    // `walk` is where the change's path leads in view().
+    void apply(ChangeView const& change, Walk const& walk)
     {
-        apply_change(view_, change, delta_);
-        changes_.emplace_back(change);
+        apply_change(view_, change, walk, delta_);
+        changes_.append(change, (seen_.note(change.path, kChanged) & kChanged) != 0);
     }
 
     // A transaction that an earlier daemon lost: it runs as usual, but ending it asks the client to try again.
@@ -43,7 +47,7 @@ private:
     Tree view_;
     AccessLog seen_;
     AccountDelta delta_;
-    std::vector<Change> changes_;
+    ChangeList changes_;
 };
 
 }  // namespace tessera::store

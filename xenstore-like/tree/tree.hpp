@@ -18,15 +18,33 @@ class PathComponents {
 public:
     explicit PathComponents(std::string_view path) : rest_(path.size() > 1 ? path.substr(1) : std::string_view()) {}
 
+    // The end of a component and its key come from the same eight bytes.
     bool next(Name& out)
     {
-        if (rest_.empty()) {
+        std::size_t const left = rest_.size();
+        if (left == 0) {
             return false;
         }
-        auto const* slash = static_cast<char const*>(std::memchr(rest_.data(), '/', rest_.size()));
-        std::size_t const length = slash == nullptr ? rest_.size() : static_cast<std::size_t>(slash - rest_.data());
-        out = Name(rest_.substr(0, length));
-        rest_.remove_prefix(slash == nullptr ? length : length + 1);
+        std::uint64_t word = 0;
+        if (left >= 8) {
+            std::memcpy(&word, rest_.data(), sizeof word);
+        } else {
+            word = __builtin_bswap64(name_key(rest_));
+        }
+        constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+        std::uint64_t const other = word ^ (kOnes * '/');
+        std::uint64_t const slashes = (other - kOnes) & ~other & (kOnes * 0x80);
+        std::size_t length = left;
+        if (slashes != 0) {
+            length = static_cast<std::size_t>(__builtin_ctzll(slashes)) / 8;
+            word &= length == 0 ? 0 : ~0ULL >> (64 - 8 * length);
+        } else if (left > 8) {
+            auto const* slash = static_cast<char const*>(std::memchr(rest_.data() + 8, '/', left - 8));
+            length = slash == nullptr ? left : static_cast<std::size_t>(slash - rest_.data());
+        }
+        out.text = rest_.substr(0, length);
+        out.key = __builtin_bswap64(word);
+        rest_.remove_prefix(length == left ? length : length + 1);
         return true;
     }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <emmintrin.h>
 
 namespace tessera::store {
 
@@ -23,6 +25,7 @@ constexpr std::array<bool, 256> kAllowed = make_allowed();
 
 }  // namespace
 
+// Looks at sixteen bytes at a time: every byte must lie in one of the allowed ranges, and no slash may follow another.
 bool valid_absolute_path(std::string_view path)
 {
     if (path.empty() || path.front() != '/' || path.size() > kAbsolutePathMax) {
@@ -31,14 +34,33 @@ bool valid_absolute_path(std::string_view path)
     if (path.size() == 1) {
         return true;
     }
-    char previous = '\0';
-    for (char const c : path) {
-        if (!kAllowed[static_cast<unsigned char>(c)] || (c == '/' && previous == '/')) {
+    auto const in_range = [](__m128i bytes, char first, char last) {
+        __m128i const offset = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+        return _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(static_cast<char>(last - first))), offset);
+    };
+    unsigned slash_before = 0;
+    for (std::size_t done = 0; done < path.size(); done += 16) {
+        char block[16];
+        std::size_t const count = std::min<std::size_t>(16, path.size() - done);
+        __m128i bytes;
+        if (count == 16) {
+            bytes = _mm_loadu_si128(reinterpret_cast<__m128i const*>(path.data() + done));
+        } else {
+            std::memset(block, 'a', sizeof block);
+            std::memcpy(block, path.data() + done, count);
+            bytes = _mm_loadu_si128(reinterpret_cast<__m128i const*>(block));
+        }
+        __m128i allowed = _mm_or_si128(in_range(bytes, '/', '9'), in_range(bytes, '@', 'Z'));
+        allowed = _mm_or_si128(allowed, in_range(bytes, 'a', 'z'));
+        allowed = _mm_or_si128(allowed, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+        allowed = _mm_or_si128(allowed, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
+        auto const slashes = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'))));
+        if (_mm_movemask_epi8(allowed) != 0xffff || (slashes & (slashes << 1 | slash_before)) != 0) {
             return false;
         }
-        previous = c;
+        slash_before = slashes >> 15;
     }
-    return previous != '/';
+    return path.back() != '/';
 }
 
 int resolve_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)

@@ -179,7 +179,7 @@ def scaling(kind: Kind, sizes: list[int], report: Callable[[str, str, int, float
         messages = [(WRITE, 0, path + b"%06d" % i) for i in range(writes)]
         report(kind.name, "writes/s of CPU, synchronous", size, rate(daemon, writes, lambda: client.batch(messages, 1)))
         report(kind.name, "writes/s of CPU, 16 in flight", size, rate(daemon, writes, lambda: client.batch(messages, 16)))
-        fresh = iter(range(1_000_000, 2_000_000))
+        fresh = iter(range(1_000_000 * (1 + len(sizes[:sizes.index(size)])), 1 << 30))
 
         def create() -> None:
             for _ in range(10):

@@ -131,7 +131,7 @@ static int special_file(char const *path)
     if (strcmp(path, "/proc/xen/xsd_port") == 0)
     {
         int fd = memfd_create("port", 0);
-        return write(fd, "1\n", 2) == 2 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
+        return write(fd, "1", 1) == 1 && lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
     }
     return -2;
 }
