@@ -19,7 +19,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from lab.guests import MachineError, hypervisor_path
+from lab.workload import ROOT, build_initramfs
+
 KERNEL_SPACE = 0xFFFFFFFF80000000
 UPPER_HALF = 0xFFFF800000000000
 EVENT = re.compile(rb"v=(\w\w) e=(\w+) i=0 cpl=3 IP=e033:(\w+) pc=\w+ SP=\w+:\w+ (?:CR2=(\w+))?")
@@ -48,9 +50,8 @@ class Symbols:
 def parse_arguments() -> argparse.Namespace:
     """Command line of this program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kernel", type=Path, help="directory with vmlinuz and System.map, as build/guest/micro")
-    parser.add_argument("hypervisor", type=Path, help="image of the hypervisor")
-    parser.add_argument("initrd", type=Path, help="initramfs with the workload as /init")
+    parser.add_argument("--kernel", type=Path, default=ROOT / "build/guest/micro", help="directory with vmlinuz and System.map")
+    parser.add_argument("--hypervisor", default="tessera", help="tessera, stock, or the path of an image (default: tessera)")
     parser.add_argument("--arguments", default="", help="more kernel arguments, as boot_only=1")
     parser.add_argument("--memory", type=int, default=256, metavar="MIB", help="memory of the domain (default: 256)")
     parser.add_argument("--cpus", type=int, default=1)
@@ -59,14 +60,14 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def command_line(arguments: argparse.Namespace, log: Path) -> list[str]:
+def command_line(arguments: argparse.Namespace, hypervisor: Path, initrd: Path, log: Path) -> list[str]:
     """QEMU's arguments: exceptions go to a pipe, the console to a file."""
     kernel_arguments = f"console=hvc0 panic=-1 then_reboot=1 {arguments.arguments}".replace(",", ",,")
     return ["timeout", str(arguments.time_limit), "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "qemu64,+rdrand",
             "-smp", str(arguments.cpus), "-m", str(arguments.memory + 256), "-no-reboot", "-display", "none", "-nodefaults",
-            "-serial", f"file:{arguments.console or '/dev/null'}", "-kernel", str(arguments.hypervisor),
+            "-serial", f"file:{arguments.console or '/dev/null'}", "-kernel", str(hypervisor),
             "-append", f"dom0_mem={arguments.memory}M,max:{arguments.memory}M console=com1 com1=115200,8n1 noreboot=0",
-            "-initrd", f"{arguments.kernel / 'vmlinuz'} {kernel_arguments},{arguments.initrd}", "-d", "int", "-D", str(log)]
+            "-initrd", f"{arguments.kernel / 'vmlinuz'} {kernel_arguments},{initrd}", "-d", "int", "-D", str(log)]
 
 
 def events(stream: Iterator[bytes]) -> Iterator[tuple[str, int]]:
@@ -84,16 +85,22 @@ def events(stream: Iterator[bytes]) -> Iterator[tuple[str, int]]:
 def main() -> int:
     """Entry point."""
     arguments = parse_arguments()
-    for path in (arguments.kernel / "vmlinuz", arguments.kernel / "System.map", arguments.hypervisor, arguments.initrd):
+    try:
+        hypervisor = hypervisor_path(arguments.hypervisor)
+    except MachineError as error:
+        print(f"list-traps: error: {error}", file=sys.stderr)
+        return 3
+    for path in (arguments.kernel / "vmlinuz", arguments.kernel / "System.map"):
         if not path.is_file():
-            print(f"list-traps: error: {path} does not exist", file=sys.stderr)
+            print(f"list-traps: error: {path} does not exist\n  hint: make guest-kernel", file=sys.stderr)
             return 3
     symbols = Symbols(arguments.kernel / "System.map")
     counts: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as scratch:
-        pipe = Path(scratch, "log")
+        pipe, initrd = Path(scratch, "log"), Path(scratch, "initrd")
         os.mkfifo(pipe)
-        process = subprocess.Popen(command_line(arguments, pipe), stdin=subprocess.DEVNULL)
+        initrd.write_bytes(build_initramfs())
+        process = subprocess.Popen(command_line(arguments, hypervisor, initrd, pipe), stdin=subprocess.DEVNULL)
         with pipe.open("rb") as stream:
             for kind, address in events(iter(stream)):
                 counts[kind, symbols.name(address)] += 1

@@ -15,7 +15,9 @@ from .workload import ROOT, Figures, build_initramfs, read_figures
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 from harness.control import ControlOptions, build_initrd, control_image, hypervisor_path  # noqa: E402
-from harness.qemu import MachineOptions, command_line  # noqa: E402
+from harness.qemu import MachineError, MachineOptions, command_line  # noqa: E402
+
+__all__ = ["MachineError", "Run", "figures_of", "hypervisor_path", "run_guests", "run_script"]
 
 CONTROL_MEMORY_MIB = 512
 COUNTING = ["-icount", "shift=0,sleep=off"]
