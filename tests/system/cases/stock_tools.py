@@ -9,7 +9,7 @@ LIFE = """
 TOOL=xl KERNEL=micro
 . /usr/lib/tessera/guests.sh
 guest_config one 10.77.0.11
-host_state >/run/before
+host_remember
 step info xl info
 step list xl list
 step create guest_create one || exit 1
@@ -27,8 +27,7 @@ step dmesg xl dmesg
 step credit xl sched-credit2 -d one -w 300
 step destroy xl destroy one
 wait_for 100 guest_gone one
-host_state >/run/after
-step same diff /run/before /run/after
+step same host_settles
 """
 
 

@@ -121,3 +121,11 @@ host_state() {
     echo "loop devices: $(losetup -a | wc -l)"
     echo "interfaces: $(ls /sys/class/net | tr '\n' ' ')"
 }
+
+# remembers the host's state, and later compares: devices of a dead guest may take a moment to go.
+host_remember() { host_state >/run/before; }
+host_as_before() { host_state >/run/after && cmp -s /run/before /run/after; }
+host_settles() {
+    wait_for 200 host_as_before && return 0
+    diff /run/before /run/after
+}
