@@ -75,7 +75,8 @@ void map_touch_unmap(int rounds)
     constexpr size_t kSize = 16 * kPage;
     for (int i = 0; i < rounds; ++i)
     {
-        auto* area = static_cast<char volatile*>(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        auto* area = static_cast<char volatile*>(
+            mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         expect(area != MAP_FAILED, "mmap");
         for (size_t at = 0; at < kSize; at += kPage)
             area[at] = static_cast<char>(i);
@@ -86,7 +87,8 @@ void map_touch_unmap(int rounds)
 void protect(int rounds)
 {
     constexpr size_t kSize = 16 * kPage;
-    auto* area = static_cast<char volatile*>(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    auto* area =
+        static_cast<char volatile*>(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     expect(area != MAP_FAILED, "mmap");
     for (int i = 0; i < rounds; ++i)
     {
@@ -187,7 +189,9 @@ void database_like(int rounds)
     for (int i = 0; i < rounds; ++i)
     {
         write_all("/tmp/journal", page);
-        expect(pwrite(data, page.data(), page.size(), static_cast<off_t>(kPage) * (i % 64)) == static_cast<ssize_t>(page.size()), "data page");
+        expect(pwrite(data, page.data(), page.size(), static_cast<off_t>(kPage) * (i % 64)) ==
+                   static_cast<ssize_t>(page.size()),
+               "data page");
         expect(fdatasync(data) == 0, "fdatasync");
         expect(unlink("/tmp/journal") == 0, "unlink of the journal");
     }
