@@ -58,6 +58,12 @@ CallResult exchange_group(Caller& caller, abi::xen_memory_exchange const& args, 
         for (std::uint64_t j = 0; j < (1ull << args.in.extent_order); ++j)
             in.frames[n++] = domain.resolve(GuestFrame{first + j});
     }
+    // Once the frames are traded there is no way back, so the list must take what goes there.
+    for (std::uint64_t i = 0; i < group.out_extents; ++i)
+    {
+        std::uint64_t const pfn = HV_TRY(out_list.read(index * group.out_extents + i));
+        HV_TRY_VOID(out_list.write(pfn, index * group.out_extents + i));
+    }
     unsigned const bits = XENMEMF_get_address_bits(args.out.mem_flags);
     HV_TRY_VOID(exchange_frames(domain, {in.frames, group.frames}, {out.frames, group.out_extents}, args.out.extent_order,
                                 bits == 0 ? 64 : bits));

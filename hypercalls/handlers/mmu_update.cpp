@@ -43,18 +43,22 @@ Result<void> update_machphys(FrameOwner const& owner, std::uint64_t frame_number
     return {};
 }
 
+constexpr std::uint64_t kCommandMask = 7; // an entry's address has these bits 0
+
 Result<void> one_update(MappingRights const& rights, FrameOwner const& owner, abi::mmu_update const& request,
                         Budget& budget)
 {
-    switch (request.ptr & 3)
+    switch (request.ptr & kCommandMask)
     {
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:
-        return update_table(rights, request.ptr & ~3ull, request.val, UpdateKind::Normal, budget);
+        return update_table(rights, request.ptr & ~kCommandMask, request.val, UpdateKind::Normal, budget);
     case MMU_PT_UPDATE_PRESERVE_AD:
-        return update_table(rights, request.ptr & ~3ull, request.val, UpdateKind::PreserveAccessedDirty, budget);
-    default:
+        return update_table(rights, request.ptr & ~kCommandMask, request.val, UpdateKind::PreserveAccessedDirty, budget);
+    case MMU_MACHPHYS_UPDATE:
         return update_machphys(owner, request.ptr >> kPageShift, request.val);
+    default:
+        return Errno::NoSys;
     }
 }
 

@@ -111,6 +111,19 @@ Result<void> flush_operation(ExtendedCall& call, abi::mmuext_op const& op)
     return {};
 }
 
+// Whatever is wrong with a root, the caller hears Inval, as with pins.
+Result<void> new_root(ExtendedCall& call, std::uint64_t frame, bool user)
+{
+    HV_REQUIRE(frame != kInvalidMfn.raw(), Errno::Inval); // not a guest's word for "none"
+    Mfn const root = user && frame == 0 ? kInvalidMfn : call.subject.resolve(GuestFrame{frame});
+    Vcpu& vcpu = call.caller.vcpu();
+    auto const changed = user ? change_user_root(vcpu, root, call.budget) : change_kernel_root(vcpu, root, call.budget);
+    if (!changed)
+        return changed.error() == Errno::Restart ? Errno::Restart : Errno::Inval;
+    call.flush_at_end = call.flush_at_end || user;
+    return {};
+}
+
 // Operations on the calling vCPU itself; not for another domain.
 Result<void> own_operation(ExtendedCall& call, abi::mmuext_op const& op)
 {
@@ -118,11 +131,9 @@ Result<void> own_operation(ExtendedCall& call, abi::mmuext_op const& op)
     switch (op.cmd)
     {
     case MMUEXT_NEW_BASEPTR:
-        return change_kernel_root(call.caller.vcpu(), call.subject.resolve(GuestFrame{op.arg1.mfn}), call.budget);
+        return new_root(call, op.arg1.mfn, false);
     case MMUEXT_NEW_USER_BASEPTR:
-        call.flush_at_end = true;
-        return change_user_root(call.caller.vcpu(), op.arg1.mfn == 0 ? kInvalidMfn : call.subject.resolve(GuestFrame{op.arg1.mfn}),
-                                call.budget);
+        return new_root(call, op.arg1.mfn, true);
     case MMUEXT_SET_LDT:
         return set_ldt(call, op.arg1.linear_addr, op.arg2.nr_ents);
     case MMUEXT_FLUSH_CACHE:

@@ -5,6 +5,8 @@
 #include <core/domain/machine.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/mm/frame_table.hpp>
+#include <core/mm/page_table.hpp>
+#include <core/mm/pte.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
 #include <core/time/timer.hpp>
@@ -80,6 +82,8 @@ void boot()
     init_frame_table(reserve<FrameInfo>(kFrames * sizeof(FrameInfo)), Mfn{kFrames});
     mark_hypervisor_range(Mfn{0}, Mfn{16});
     add_free_range(Mfn{16}, Mfn{kFrames});
+    for (unsigned slot = 0; slot < 16; ++slot) // never followed: simulated guests do not reach these addresses
+        g_hypervisor_slots[slot] = pte::make(Mfn{1}, pte::kPresent | pte::kAccessed) | pte::kAvailable;
     console().hooks.output = [](std::span<char const> text)
     {
         std::lock_guard const guard(log_mutex);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Reuse of frames: nobody gets a frame while a CPU may still hold its former owner's translations.
+#include <guest.hpp>
+#include <machine_test.hpp>
+
+#include <core/mm/buddy.hpp>
+#include <core/mm/tlb_clock.hpp>
+
+namespace hv
+{
+namespace
+{
+
+using host::Guest;
+
+class Reuse : public host::MachineTest
+{
+};
+
+TEST_F(Reuse, AWrittenPageThatBecomesATableIsFlushedFirst)
+{
+    Guest guest(domain());
+    Mfn const l1 = guest.page();
+    ASSERT_TRUE(get_writable(l1, guest.domain().id()));
+    for (unsigned cpu = 0; cpu < host::kCpus; ++cpu)
+        note_full_flush(CpuId{cpu});
+    put_writable(l1);
+    std::uint64_t before = host::flushes().calls;
+    ASSERT_EQ(guest.pin(l1, 1), 0);
+    EXPECT_EQ(host::flushes().calls, before + 1);
+    EXPECT_EQ(host::flushes().last_kind, port::Flush::All);
+    for (unsigned cpu = 0; cpu < host::kCpus; ++cpu)
+        EXPECT_TRUE(host::flushes().last_targets.test(CpuId{cpu}));
+    ASSERT_EQ(guest.unpin(l1), 0);
+    before = host::flushes().calls;
+    ASSERT_TRUE(get_writable(l1, guest.domain().id())) << "and the other way round";
+    EXPECT_EQ(host::flushes().calls, before + 1);
+    put_writable(l1);
+    for (unsigned cpu = 0; cpu < host::kCpus; ++cpu)
+        note_full_flush(CpuId{cpu});
+    before = host::flushes().calls;
+    ASSERT_EQ(guest.pin(l1, 1), 0);
+    EXPECT_EQ(host::flushes().calls, before) << "all CPUs have flushed since: no need";
+}
+
+TEST_F(Reuse, AMergedBlockRemembersTheLaterFree)
+{
+    // Two neighbours freed more than 32768 flushes apart: the stamps' difference alone once took the older for the newer,
+    // and the block was given out without a flush.
+    Mfn const block = allocate_frames(3);
+    std::uint64_t const ownership = frame_info(block)->ownership;
+    std::uint64_t const early = tlb_stamp_now();
+    for (unsigned i = 0; i < 40000; ++i)
+        note_full_flush(CpuId{1});
+    std::uint64_t const late = tlb_stamp_now();
+    for (bool const early_first : {true, false})
+    {
+        Buddy buddy;
+        for (unsigned i = 0; i < 2; ++i)
+        {
+            frame_info(block + i)->usage = (i == 0) == early_first ? early : late;
+            Guard guard(buddy.lock);
+            buddy.give(block + i, 0);
+        }
+        Guard guard(buddy.lock);
+        ASSERT_EQ(buddy.take(1, 64), block);
+        EXPECT_EQ(tlb_stamp_of(frame_info(block)->usage), tlb_stamp_of(late)) << early_first;
+    }
+    for (unsigned i = 0; i < 2; ++i)
+        frame_info(block + i)->ownership = ownership;
+    free_frames(block, 3);
+}
+
+} // namespace
+} // namespace hv

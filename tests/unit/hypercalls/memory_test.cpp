@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// memory_op: adding, giving back and trading frames, with exact counts when it cannot be done in full.
+#include <guest.hpp>
+#include <invariants.hpp>
+#include <machine_test.hpp>
+
+#include <core/mm/exchange.hpp>
+
+#include <array>
+
+namespace hv
+{
+namespace
+{
+
+using host::Guest;
+using host::kRead;
+
+class MemoryCalls : public host::MachineTest
+{
+protected:
+    void SetUp() override
+    {
+        MachineTest::SetUp();
+        guest_ = std::make_unique<Guest>(domain());
+        guest_->between = [] { EXPECT_INVARIANTS(); };
+    }
+    void TearDown() override
+    {
+        guest_.reset();
+        MachineTest::TearDown();
+    }
+    Guest& guest() { return *guest_; }
+
+    template<std::size_t N>
+    static abi::xen_memory_reservation reservation(std::array<std::uint64_t, N>* list, unsigned order = 0)
+    {
+        abi::xen_memory_reservation args{};
+        args.extent_start.p = reinterpret_cast<decltype(args.extent_start.p)>(list->data());
+        args.nr_extents = N;
+        args.extent_order = order;
+        args.domid = DOMID_SELF;
+        return args;
+    }
+    template<std::size_t N>
+    static std::array<std::uint64_t, N>* list_of(std::array<std::uint64_t, N> const& values)
+    {
+        return host::guest_new<std::array<std::uint64_t, N>>(values);
+    }
+    template<std::size_t In, std::size_t Out>
+    static abi::xen_memory_exchange trade(std::array<std::uint64_t, In>* in, unsigned in_order,
+                                          std::array<std::uint64_t, Out>* out, unsigned out_order)
+    {
+        abi::xen_memory_exchange args{};
+        args.in = reservation(in, in_order);
+        args.out = reservation(out, out_order);
+        return args;
+    }
+
+    std::unique_ptr<Guest> guest_;
+};
+
+TEST_F(MemoryCalls, PopulateBeyondTheAllowanceGivesAShortCount)
+{
+    auto* const list = list_of<6>({100, 101, 102, 103, 104, 105});
+    guest().domain().max_pages = guest().domain().pages.count + 4;
+    auto args = reservation(list);
+    EXPECT_EQ(guest().memory(XENMEM_populate_physmap, args), 4);
+    EXPECT_EQ(port::m2p()[(*list)[3]], 103u);
+    EXPECT_EQ((*list)[4], 104u) << "untouched";
+    auto single = reservation(list_of<1>({200}));
+    EXPECT_EQ(guest().memory(XENMEM_populate_physmap, single), 0) << "a count, not an error";
+    guest().domain().max_pages = host::kFrames;
+    auto large = reservation(list_of<1>({512}), 9);
+    EXPECT_EQ(guest().memory(XENMEM_populate_physmap, large), 1);
+    auto too_large = reservation(list_of<1>({512}), 10);
+    EXPECT_EQ(guest().memory(XENMEM_populate_physmap, too_large), -EPERM);
+}
+
+TEST_F(MemoryCalls, ManyExtentsRestartAndCountAll)
+{
+    auto* const list = host::guest_new<std::array<std::uint64_t, 1000>>();
+    for (unsigned i = 0; i < 1000; ++i)
+        (*list)[i] = i;
+    auto args = reservation(list);
+    EXPECT_EQ(guest().memory(XENMEM_populate_physmap, args), 1000);
+    EXPECT_GT(guest().restarts, 0u);
+    EXPECT_EQ(guest().domain().pages.count, 1000u);
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, args), 1000);
+    EXPECT_EQ(guest().domain().pages.count, 0u);
+}
+
+TEST_F(MemoryCalls, OnlyUnusedFramesOfItsOwnGoBack)
+{
+    Guest other(domain());
+    Mfn const mapped = guest().page(), free = guest().page();
+    ASSERT_EQ(guest().pin(guest().table({{0, mapped, kRead}}), 1), 0);
+    auto args = reservation(list_of<3>({free.raw(), mapped.raw(), guest().page().raw()}));
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, args), 1) << "stops at the mapped one";
+    auto again = reservation(list_of<1>({free.raw()}));
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, again), 0) << "gone already";
+    auto foreign = reservation(list_of<1>({other.page().raw()}));
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, foreign), 0);
+    auto shared = reservation(list_of<1>({guest().domain().shared_info_frame.raw()}));
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, shared), 0);
+    auto nowhere = reservation(list_of<1>({~0ull}));
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, nowhere), 0);
+    args.domid = other.id();
+    EXPECT_EQ(guest().memory(XENMEM_decrease_reservation, args), -EPERM);
+    args.domid = 4711;
+    Guest control(domain(1, true));
+    EXPECT_EQ(control.memory(XENMEM_decrease_reservation, args), -ESRCH);
+}
+
+TEST_F(MemoryCalls, AFrameGivenBackIsCleanWhenItsNextOwnerGetsIt)
+{
+    Mfn const frame = guest().page();
+    Guest::entry(frame, 5) = 0x5ec3e7;
+    auto args = reservation(list_of<1>({frame.raw()}));
+    ASSERT_EQ(guest().memory(XENMEM_decrease_reservation, args), 1);
+    Guest other(domain());
+    for (unsigned tries = 0; tries < 64; ++tries)
+        EXPECT_EQ(Guest::entry(other.page(), 5), 0u);
+    EXPECT_INVARIANTS();
+}
+
+TEST_F(MemoryCalls, ExchangeMakesScatteredFramesContiguousAndLow)
+{
+    std::array<std::uint64_t, 4> scattered{};
+    for (auto& frame : scattered)
+        frame = guest().page().raw();
+    auto* const in = list_of<4>({scattered[2], scattered[0], scattered[3], scattered[1]});
+    auto* const out = list_of<1>({0x77});
+    auto args = trade(in, 0, out, 2);
+    args.out.mem_flags = XENMEMF_address_bits(25); // below 32 MiB
+    EXPECT_EQ(guest().memory(XENMEM_exchange, args), 0);
+    EXPECT_EQ(args.nr_exchanged, 4u);
+    EXPECT_LE((*out)[0] + 3, (1ull << 25) >> kPageShift);
+    for (unsigned i = 0; i < 4; ++i)
+        EXPECT_EQ(port::m2p()[(*out)[0] + i], 0x77u + i);
+    EXPECT_EQ(guest().domain().pages.count, 4u);
+    // And back.
+    auto* const pieces = list_of<4>({1, 2, 3, 4});
+    auto back = trade(list_of<1>({(*out)[0]}), 2, pieces, 0);
+    EXPECT_EQ(guest().memory(XENMEM_exchange, back), 0);
+    EXPECT_EQ(back.nr_exchanged, 1u);
+    EXPECT_EQ(port::m2p()[(*pieces)[3]], 4u);
+}
+
+TEST_F(MemoryCalls, AFailedExchangeChangesNothing)
+{
+    Guest other(domain());
+    Mfn const a = guest().page(), b = guest().page(), mapped = guest().page();
+    ASSERT_EQ(guest().pin(guest().table({{0, mapped, kRead}}), 1), 0);
+    Guest::entry(a, 1) = 0xa;
+    auto refused = [&](std::array<std::uint64_t, 2> frames, unsigned bits, std::int64_t error)
+    {
+        auto* const out = list_of<1>({0x77});
+        auto args = trade(list_of<2>(frames), 0, out, 1);
+        args.out.mem_flags = XENMEMF_address_bits(bits);
+        EXPECT_EQ(guest().memory(XENMEM_exchange, args), error);
+        EXPECT_EQ(args.nr_exchanged, 0u);
+        EXPECT_EQ((*out)[0], 0x77u);
+        EXPECT_EQ(frame_info(a)->owner(), guest().domain().id());
+        EXPECT_EQ(Guest::entry(a, 1), 0xau);
+    };
+    refused({a.raw(), mapped.raw()}, 0, -EBUSY);
+    refused({a.raw(), a.raw()}, 0, -EINVAL);
+    refused({a.raw(), other.page().raw()}, 0, -EINVAL);
+    refused({a.raw(), guest().domain().shared_info_frame.raw()}, 0, -EINVAL);
+    refused({a.raw(), ~0ull}, 0, -EINVAL);
+    refused({a.raw(), b.raw()}, 13, -ENOMEM);
+    refused({a.raw(), b.raw()}, 1, -ENOMEM);
+    EXPECT_EQ(guest().domain().pages.count, 4u);
+}
+
+TEST_F(MemoryCalls, AnOutputListThatCannotBeWrittenKeepsTheGuestsFrames)
+{
+    // The frames once were traded before the list was touched: a fault then lost them, and the guest's contents.
+    Mfn const a = guest().page(), b = guest().page();
+    auto args = trade(list_of<2>({a.raw(), b.raw()}), 0, list_of<1>({0}), 1);
+    args.out.extent_start.p = reinterpret_cast<decltype(args.out.extent_start.p)>(0x1000ul);
+    EXPECT_EQ(guest().memory(XENMEM_exchange, args), -EFAULT);
+    EXPECT_EQ(args.nr_exchanged, 0u);
+    EXPECT_EQ(frame_info(a)->owner(), guest().domain().id());
+    EXPECT_EQ(frame_info(b)->owner(), guest().domain().id());
+}
+
+TEST_F(MemoryCalls, ExchangeArgumentsThatOverflowAreRefused)
+{
+    auto args = trade(list_of<2>({1, 2}), 0, list_of<1>({0}), 1);
+    auto with = [&](auto change)
+    {
+        auto changed = args;
+        change(changed);
+        return guest().memory(XENMEM_exchange, changed);
+    };
+    EXPECT_EQ(with([](auto& a) { a.nr_exchanged = 3; }), -EINVAL);
+    EXPECT_EQ(with([](auto& a) { a.nr_exchanged = 1; }), -EINVAL) << "not a whole group";
+    EXPECT_EQ(with([](auto& a) { a.in.nr_extents = 1ull << 63; a.out.nr_extents = 1ull << 62; }), -EINVAL);
+    EXPECT_EQ(with([](auto& a) { a.in.nr_extents = 3; }), -EINVAL);
+    EXPECT_EQ(with([](auto& a) { a.out.extent_order = 40; }), -EPERM);
+    EXPECT_EQ(with([](auto& a) { a.out.domid = 0; }), -EPERM);
+    EXPECT_EQ(with([](auto& a) { a.nr_exchanged = 2; }), 0) << "all done";
+}
+
+} // namespace
+} // namespace hv
