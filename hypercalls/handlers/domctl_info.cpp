@@ -12,6 +12,11 @@ namespace hv::handlers::domctl
 namespace
 {
 
+bool is_up(Vcpu const& vcpu)
+{
+    return (load_acquire(vcpu.sched.stop) & stop::kDown) == 0;
+}
+
 std::uint32_t state_flags(Domain const& domain, bool running, bool all_blocked)
 {
     std::uint32_t flags = domain.shut_down ? XEN_DOMINF_shutdown | domain.shutdown_code << XEN_DOMINF_shutdownshift : 0;
@@ -35,7 +40,7 @@ void describe_domain(Domain& domain, abi::xen_domctl_getdomaininfo& info)
         info.cpu_time += vcpu_runstate(vcpu).time[RUNSTATE_running];
         running |= activity == VcpuActivity::Running;
         all_blocked &= activity == VcpuActivity::Blocked || activity == VcpuActivity::Offline;
-        info.nr_online_vcpus += activity != VcpuActivity::Offline;
+        info.nr_online_vcpus += is_up(vcpu); // paused ones too
     }
     info.domain = domain.id().raw();
     info.max_vcpu_id = domain.vcpu_count == 0 ? XEN_INVALID_MAX_VCPU_ID : domain.vcpu_count - 1;
@@ -65,7 +70,7 @@ CallResult get_vcpu_info(Caller&, abi::xen_domctl& op)
     abi::xen_domctl_getvcpuinfo& info = op.u.getvcpuinfo;
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, info.vcpu));
     VcpuActivity const activity = vcpu_activity(vcpu);
-    info.online = activity != VcpuActivity::Offline;
+    info.online = is_up(vcpu);
     info.blocked = activity == VcpuActivity::Blocked;
     info.running = activity == VcpuActivity::Running;
     info.cpu_time = vcpu_runstate(vcpu).time[RUNSTATE_running];

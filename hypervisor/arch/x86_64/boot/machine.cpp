@@ -25,6 +25,7 @@
 #include <core/mm/frame_table.hpp>
 #include <core/mm/page_table.hpp>
 #include <core/policy/system_policies.hpp>
+#include <core/policy/version_facts.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
 #include <lib/log.hpp>
@@ -186,6 +187,7 @@ void start_machine(BootInfo const& info)
     start_frame_allocator(info);
     deny_our_devices();
     start_policies();
+    policy::set_version_facts({info.command_line, {}});
     port::WallClock const clock = boot_wall_clock();
     wallclock_set(clock.seconds, clock.nanoseconds, Nanoseconds{0});
     builder::ControlDomainPlan const plan = make_plan(info, kernel.image);
