@@ -22,6 +22,7 @@ namespace
 {
 
 constexpr char kToken[] = "release";
+constexpr int kLookAgainMilliseconds = 200;
 constexpr std::int64_t kQuickSeconds = 10;
 constexpr std::uint32_t kMaxQuickRestarts = 5;
 
@@ -101,7 +102,9 @@ void Supervisor::run(std::function<void()> const& ready)
     {
         pollfd entries[] = {
             {host_.store.wait_fd(), POLLIN, 0}, {signals.get(), POLLIN, 0}, {registry_events.get(), POLLIN, 0}};
-        if (::poll(entries, 3, host_.store.has_events() ? 0 : -1) < 0 && errno != EINTR)
+        // The kernel tells of a closed lock file just before it lets go of the lock: then a second look is needed.
+        int const timeout = host_.store.has_events() ? 0 : look_again_ ? kLookAgainMilliseconds : -1;
+        if (::poll(entries, 3, timeout) < 0 && errno != EINTR)
         {
             throw system_error("waiting for events", errno);
         }
@@ -123,6 +126,7 @@ void Supervisor::run(std::function<void()> const& ready)
 /// Looks at every domain that has stopped and every record whose domain is gone or was never completed.
 void Supervisor::sweep()
 {
+    look_again_ = false;
     std::vector<DomainInfo> const domains = host_.hypervisor.domains();
     std::vector<DomainId> orphans;
     for (DomainId const id : host_.registry.list())
@@ -140,12 +144,28 @@ void Supervisor::sweep()
     }
     for (DomainId const id : orphans)
     {
-        auto const record = host_.registry.read(id);
-        if (record && host_.registry.try_lock_guest(id))
+        if (auto const record = read_if_free(id))
         {
             end(id, *record->config.uuid, "its domain is gone");
         }
     }
+}
+
+/// The record of a guest that nobody is at work on.
+std::optional<GuestRecord> Supervisor::read_if_free(DomainId domain)
+{
+    auto const lock = host_.registry.try_lock_guest(domain);
+    if (!lock)
+    {
+        look_again_ = true;
+        return std::nullopt;
+    }
+    auto record = host_.registry.read(domain);
+    if (!record)
+    {
+        host_.registry.forget_lock(domain); // its guest went while we looked
+    }
+    return record;
 }
 
 void Supervisor::look_at(DomainInfo const& info)
@@ -155,15 +175,17 @@ void Supervisor::look_at(DomainInfo const& info)
     {
         return; // a creation that was left half done would be paused
     }
-    auto const record = host_.registry.read(info.id);
-    bool const building = record && record->phase == GuestRecord::Phase::Building;
-    if (!record || record->phase == GuestRecord::Phase::Preserved || (!ended && !building))
+    auto record = host_.registry.read(info.id);
+    if (!record || record->phase == GuestRecord::Phase::Preserved ||
+        (!ended && record->phase != GuestRecord::Phase::Building))
     {
         return;
     }
-    if (!host_.registry.try_lock_guest(info.id))
+    record = read_if_free(info.id); // its maker may have completed it since the first look
+    bool const building = record && record->phase == GuestRecord::Phase::Building;
+    if (!record || (!ended && !building))
     {
-        return; // somebody is at work on it
+        return;
     }
     if (record->config.uuid != info.uuid)
     {

@@ -6,6 +6,7 @@
 #include "supervise/ended_log.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace vm
@@ -33,6 +34,7 @@ public:
 private:
     void sweep();
     void look_at(DomainInfo const& info);
+    std::optional<GuestRecord> read_if_free(DomainId domain);
     void handle_end(DomainInfo const& info, GuestRecord const& record);
     void act(DomainInfo const& info, GuestRecord const& record, EndAction action);
     void dump(DomainInfo const& info, GuestRecord const& record);
@@ -46,6 +48,7 @@ private:
     Log log_;
     EndedLog ended_;
     UniqueFd instance_lock_;
+    bool look_again_ = false; ///< the last sweep passed over a guest that somebody else was at work on
 };
 
 } // namespace vm
