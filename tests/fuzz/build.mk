@@ -25,7 +25,7 @@ objects_of = $(patsubst %.cpp,$(out)/objects/%.o,$(1))
 core := $(out)/libcore.a
 programs := $(foreach target,$(targets),$(out)/$(target)-fuzz)
 
-.PHONY: all fuzz fuzz-smoke clean
+.PHONY: all fuzz fuzz-smoke smoke run clean
 .DEFAULT_GOAL := all
 
 all: $(programs)
@@ -59,6 +59,9 @@ fuzz-smoke: all
 
 fuzz: all
 	@$(call run_all,$(SECONDS_TO_RUN))
+
+smoke: fuzz-smoke
+run: fuzz
 
 clean:
 	rm -rf $(out)
