@@ -244,6 +244,21 @@ void register_info(World& world, Input& input, Player& player)
                       copy_in_guest(args));
 }
 
+// Any row of memory_op with any argument block.
+constexpr unsigned kMemoryRows[] = {
+#define HV_SUBOP(group, number, name, function, direction, privilege, preempt, errors, doc) number,
+#include <hypercalls/table/memory_op.def>
+#undef HV_SUBOP
+};
+
+void any_memory_row(World&, Input& input, Player& player)
+{
+    std::uint64_t const block = host::guest_allocate(256);
+    unsigned const row = kMemoryRows[input.ConsumeIntegral<std::uint8_t>() % std::size(kMemoryRows)];
+    input.ConsumeData(host::guest_data(block), 64);
+    player.guest.call(__HYPERVISOR_memory_op, row, block);
+}
+
 // ---- grants
 
 void write_grant(World& world, Input& input, Player& player)
@@ -294,7 +309,7 @@ constexpr Step kSteps[] = {update_entries,  update_entries,  update_entries,    
                            extended_operation, descriptors,  fault_in_ldt,         store_if,       pin_in_steps,
                            unpin_in_steps,  update_in_steps, change_root_in_steps, set_context_in_steps,
                            destroy_in_steps, reservation,    exchange,             register_info,  write_grant,
-                           map_grant,       map_grant,       unmap_grant};
+                           map_grant,       map_grant,       unmap_grant,          any_memory_row};
 
 } // namespace
 
