@@ -32,7 +32,8 @@ void save_context(Vcpu& vcpu, TrapFrame const& frame)
 
 void load_hardware_state(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
 {
-    // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on.
+    // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on. While we wait,
+    // another CPU may do the same to us, so what is loaded here is looked at only afterwards.
     std::uint32_t const old_cpu = load_acquire(vcpu.loaded_cpu);
     if (old_cpu != kNotLoaded && old_cpu != cpu.id)
         port::flush_tlb(CpuMask::of(CpuId{old_cpu}), port::Flush::All);
@@ -100,7 +101,7 @@ void switch_to(Vcpu* next)
 void drop_lazy_state()
 {
     CpuLocal& cpu = this_cpu();
-    if (cpu.current != nullptr || cpu.loaded == nullptr)
+    if (cpu.loaded == nullptr || cpu.loaded == cpu.current)
         return;
     cpu.loaded_root = cpu.idle_root;
     write_cr3(cpu.idle_root);

@@ -4,7 +4,11 @@
 // A vCPU's context is saved completely when it stops being current; its hardware state (root, descriptor tables, FPU,
 // segments) stays loaded until another vCPU comes, so going idle and coming back costs nothing. Whoever needs it gone
 // (another CPU that loads the vCPU, destruction) sends this CPU a full flush: an idle CPU then drops the state.
-// Vcpu::loaded_cpu and CpuLocal::loaded name the relation; both change on the CPU itself with interrupts off.
+//
+// Invariant: Vcpu::loaded_cpu == c exactly when CpuLocal(c).loaded == that vCPU, as far as other CPUs can see; both change
+// on the CPU itself with interrupts off, and only the CPU that holds a vCPU's state says that it no longer does.
+// A CPU that has chosen its next vCPU but still waits for that one's old CPU carries its previous one as lazily as an idle
+// CPU does: two CPUs that exchange their vCPUs each wait for the other, and each has to let go.
 #pragma once
 
 #include <core/domain/domain.hpp>
@@ -15,7 +19,8 @@ namespace hv
 // Makes `next` (or nobody) current on this CPU. The frame at the stack top is saved and replaced.
 void switch_to(Vcpu* next);
 
-// This CPU is idle and keeps a vCPU's hardware state: give it up. Called for full flushes. Takes no lock.
+// Gives up the hardware state of a vCPU that this CPU keeps without running it. Called for full flushes, also from inside
+// switch_to() while it waits. Takes no lock.
 void drop_lazy_state();
 
 // Hardware debug registers as the vCPU has them.

@@ -60,7 +60,7 @@ void serve_flush()
     if ((load_acquire(request.waiting_for) & self) == 0)
         return;
     if (request.kind == port::Flush::All)
-        drop_lazy_state(); // an idle CPU gives up the vCPU it still carries: whoever asks may be about to take it
+        drop_lazy_state(); // the vCPU that we carry without running it: whoever asks may be about to take it
     flush_here(request.kind, request.address);
     fetch_and(request.waiting_for, ~self);
 }
