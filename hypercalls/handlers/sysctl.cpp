@@ -2,6 +2,7 @@
 // sysctl: the machine, its console, its domains.
 #include <hypercalls/handlers/sysctl.hpp>
 
+#include <core/console/command_keys.hpp>
 #include <core/console/console.hpp>
 #include <core/domain/lifecycle.hpp>
 #include <core/mm/allocator.hpp>
@@ -111,8 +112,7 @@ CallResult debug_keys(Caller&, abi::xen_sysctl& op)
     for (std::uint32_t i = 0; i < args.nr_keys && i < 64; ++i)
     {
         char const key = HV_TRY(GuestIn<char>(reinterpret_cast<std::uint64_t>(args.keys.p)).read(i));
-        if (console().hooks.command_key != nullptr)
-            console().hooks.command_key(key);
+        command_key(key);
     }
     return std::int64_t{0};
 }

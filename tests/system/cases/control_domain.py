@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
 from harness.cases import Context, case, expect, expect_step
-from harness.control import log_directory
+from harness.control import ControlDomain, log_directory
 from harness.qemu import Machine, MachineOptions
 from make_iso import write_iso
 
@@ -77,6 +78,33 @@ def reboots(context: Context) -> None:
     with context.boot(context.options(script, kernel_arguments="tessera.services=none")) as domain:
         domain.machine.wait_for("@@step reboot@@", 120)
         expect(domain.machine.wait_for_end(30), "the machine did not reset")
+
+
+def provoke_panic(context: Context, arguments: str) -> ControlDomain:
+    """Boots and asks the hypervisor to stop as a bug of its own would make it; returns when it has said why."""
+    domain = context.boot(context.options("step stop xl debug-keys C", hypervisor_arguments=arguments, fatal=None))
+    domain.machine.wait_for(r"^\(tessera\) \*\*\* Tessera stops: bug at .*: asked for by a command key", 120)
+    return domain
+
+
+@case()
+def panic_tells_what_it_knows(context: Context) -> None:
+    """A panic prints registers, a back-trace with names and the running domain's last hypercalls, then stops."""
+    with provoke_panic(context, "noreboot") as domain:
+        domain.machine.wait_for("Machine halted", 30)
+        text = domain.machine.text
+        for pattern in (r"rax [0-9a-f]+ rbx", r"cr0 [0-9a-f]+ cr2", r"Back-trace:", r"\] \S*command_key\S*\+0x", r"\] handle_syscall\+0x",
+                        r"Running: vCPU \d of domain 0", r"last hypercalls: .*sysctl\(") :
+            expect(re.search(pattern, text) is not None, f"the panic does not tell '{pattern}'")
+        expect(not domain.machine.wait_for_end(2), "the machine went on instead of stopping")
+
+
+@case()
+def panic_reboots_unless_told_otherwise(context: Context) -> None:
+    """Without `noreboot` the machine is reset after a panic (QEMU ends, being told not to reboot)."""
+    with provoke_panic(context, "noreboot=no") as domain:
+        domain.machine.wait_for("Rebooting the machine", 30)
+        expect(domain.machine.wait_for_end(60), "the machine did not reset")
 
 
 @case()

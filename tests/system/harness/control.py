@@ -17,7 +17,7 @@ from tesseraimage.components import control_image, guest_image  # noqa: E402
 from tesseraimage.overlay import Overlay  # noqa: E402
 
 # What the console says when waiting on is pointless.
-FATAL = r"^\(tessera\).*(?:panic|BUG).*|^\(tessera\).*domain 0 crashed.*|^\(XEN\) Panic on CPU.*|Kernel panic - not syncing.*|^\(XEN\) Hardware Dom0.*crashed.*"
+FATAL = r"^\(tessera\) \*\*\* Tessera stops.*|^\(tessera\).*domain 0 crashed.*|^\(XEN\) Panic on CPU.*|Kernel panic - not syncing.*|^\(XEN\) Hardware Dom0.*crashed.*"
 OUR_PROGRAMS = ("vmctl", "tessera-store")
 
 
@@ -35,6 +35,7 @@ class ControlOptions:
     kernel_arguments: str = ""
     interactive: bool = False
     kernel: Path | None = None
+    fatal: str | None = FATAL
     machine: MachineOptions = field(default_factory=MachineOptions)
 
 
@@ -117,7 +118,7 @@ class ControlDomain:
         initrd = Path(self._scratch.name, "initrd")
         build_initrd(options, initrd)
         machine = options.machine
-        machine.fatal = FATAL
+        machine.fatal = options.fatal
         machine.kernel = hypervisor_path(options.hypervisor)
         machine.kernel_arguments = (f"dom0_mem={options.dom0_memory_mib}M,max:{options.dom0_memory_mib}M console=com1 "
                                     f"com1=115200,8n1 noreboot loglvl=warning {options.hypervisor_arguments}").strip()

@@ -28,6 +28,7 @@
 #include <core/policy/version_facts.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
+#include <core/trace/last_hypercalls.hpp>
 #include <lib/log.hpp>
 #include <port/port.hpp>
 
@@ -39,6 +40,16 @@ namespace
 {
 
 constexpr std::uint64_t kLowMemory = 1ull << 20;
+
+// What a panic adds about the guest whose entry we were serving. Guest memory is not touched: that may be what broke.
+void report_running_vcpu()
+{
+    if (Vcpu const* const running = port::current(); running != nullptr)
+    {
+        log_error("Running: vCPU {} of domain {}", running->id(), running->domain().id());
+        log_last_hypercalls(*running);
+    }
+}
 
 // Frames: RAM that boot used is ours, what it left is free, everything else is a device's.
 void start_frame_allocator(BootInfo const& info)
@@ -201,6 +212,7 @@ void start_machine(BootInfo const& info)
     add_free_range(to_mfn(kernel.arena), to_mfn(kernel.arena + kernel.arena_bytes));
     release_module(module);
     give_devices(*domain.value());
+    set_panic_hook(report_running_vcpu);
     sched_cpu_online(CpuId{this_cpu().id}); // before anything can be placed: the other CPUs come when they are idle
     log_info("{} MiB free for guests; starting the control domain", free_frames() >> 8);
     domain_unpause_by_controller(*domain.value()).value();

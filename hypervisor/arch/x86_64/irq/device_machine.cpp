@@ -12,6 +12,7 @@
 #include <arch/x86_64/irq/vectors.hpp>
 #include <arch/x86_64/panic/panic.hpp>
 #include <arch/x86_64/panic/reset.hpp>
+#include <core/console/command_keys.hpp>
 #include <core/console/console.hpp>
 #include <core/evtchn/event_channels.hpp>
 #include <core/irq/line.hpp>
@@ -174,6 +175,7 @@ void start_device_machine()
     set_device_machine(&the_devices);
     pirqs_start();
     console().hooks.input_ready = [] { raise_global_virq(VIRQ_CONSOLE); };
+    console().hooks.command_key = command_key;
     console().hooks.ring_grew = [] { fetch_or(this_cpu().work, work::kConsoleRing); };
 }
 

@@ -13,6 +13,7 @@
 #include <arch/x86_64/smp/tlb.hpp>
 #include <core/domain/domain.hpp>
 #include <core/mm/frame_table.hpp>
+#include <core/trace/last_hypercalls.hpp>
 #include <lib/log.hpp>
 #include <port/port.hpp>
 
@@ -130,11 +131,7 @@ void port::log_guest_state()
     if (vcpu.pv.in_kernel && port::copy_from_guest(words, GuestVirtual{frame.rsp}, sizeof(words)))
         for (unsigned i = 0; i < 64; i += 4)
             log_error("  stack {x} {x} {x} {x}", words[i], words[i + 1], words[i + 2], words[i + 3]);
-    for (unsigned i = 0; i < 8; ++i)
-    {
-        std::uint32_t const call = vcpu.last_hypercalls[(vcpu.last_hypercall_next + i) % 8];
-        log_error("  hypercall {} operation {x}", call >> 16, call & 0xffff);
-    }
+    log_last_hypercalls(vcpu);
 }
 
 } // namespace hv

@@ -80,6 +80,27 @@ void print_registers(TrapFrame const& f)
     log_error("cr0 {x} cr2 {x} cr3 {x} cr4 {x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
 }
 
+// What the registers hold here: of use mostly for its addresses and control registers.
+TrapFrame capture_registers()
+{
+    TrapFrame f{};
+    asm volatile("mov %%rax, %0\n\tmov %%rbx, %1\n\tmov %%rcx, %2\n\tmov %%rdx, %3\n\tmov %%rsi, %4\n\tmov %%rdi, %5"
+                 : "=m"(f.rax), "=m"(f.rbx), "=m"(f.rcx), "=m"(f.rdx), "=m"(f.rsi), "=m"(f.rdi));
+    asm volatile("mov %%r8, %0\n\tmov %%r9, %1\n\tmov %%r10, %2\n\tmov %%r11, %3"
+                 : "=m"(f.r8), "=m"(f.r9), "=m"(f.r10), "=m"(f.r11));
+    asm volatile("mov %%r12, %0\n\tmov %%r13, %1\n\tmov %%r14, %2\n\tmov %%r15, %3"
+                 : "=m"(f.r12), "=m"(f.r13), "=m"(f.r14), "=m"(f.r15));
+    asm volatile("mov %%rbp, %0\n\tmov %%rsp, %1" : "=m"(f.rbp), "=m"(f.rsp));
+    std::uint64_t selector = 0;
+    asm volatile("mov %%cs, %0" : "=r"(selector));
+    f.cs = selector;
+    asm volatile("mov %%ss, %0" : "=r"(selector));
+    f.ss = selector;
+    asm volatile("pushf\n\tpop %0" : "=r"(f.rflags));
+    f.rip = reinterpret_cast<std::uint64_t>(__builtin_return_address(0));
+    return f;
+}
+
 // On the bare TSC: whatever else keeps time may be what broke.
 void wait_milliseconds(std::uint64_t count)
 {
@@ -131,8 +152,10 @@ void stop_for_panic()
 
 void panic(char const* what)
 {
+    TrapFrame const here = capture_registers();
     enter();
     log_error("*** Tessera stops: {} ***", what);
+    print_registers(here);
     log_error("Back-trace:");
     print_backtrace(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)));
     finish();
