@@ -42,10 +42,10 @@ Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_
 {
     Mfn const frame = pte::frame(value);
     HV_REQUIRE(frame.raw() != (kAddress >> kPageShift), Errno::Inval); // the guest's INVALID_MFN
-    bool const permitted = rights.table_owner.control ? device_frame_allowed(frame)
-                                                      : rights.table_owner.io_memory != nullptr &&
-                                                            rights.table_owner.io_memory->contains(frame.raw());
-    HV_REQUIRE(permitted, Errno::Perm);
+    // What is denied (our interrupt controllers) stays so whatever rights the tools gave.
+    bool const permitted = rights.table_owner.control || (rights.table_owner.io_memory != nullptr &&
+                                                          rights.table_owner.io_memory->contains(frame.raw()));
+    HV_REQUIRE(permitted && device_frame_allowed(frame), Errno::Perm);
     if ((value & kCacheDisable) == 0)
         value = (value & ~kCacheBits) | kCacheDisable; // PAT entry 2, UC-: devices are never cached
     if (device_frame_read_only(frame))

@@ -276,6 +276,22 @@ void prepare_kernel_root(Mfn root)
     table_entries(root)[kFirstSlot] = g_hypervisor_slots[0];
 }
 
+bool access_allowed_now(Mfn root, DomainId owner, std::uint64_t address, bool write)
+{
+    Mfn table = root;
+    for (unsigned level = 4; level >= 1; --level)
+    {
+        FrameInfo const* const info = frame_info(table);
+        if (info == nullptr || info->owner() != owner)
+            return false;
+        std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, level)]);
+        if ((entry & pte::kPresent) == 0 || (entry & pte::kUser) == 0 || (write && (entry & pte::kWritable) == 0))
+            return false;
+        table = pte::frame(entry);
+    }
+    return true;
+}
+
 Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address)
 {
     HV_REQUIRE(root != kInvalidMfn && is_guest_address(address), Errno::Inval);
