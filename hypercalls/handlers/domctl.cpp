@@ -13,6 +13,26 @@
 namespace hv::handlers
 {
 
+namespace
+{
+
+// One domctl at a time: a domain found living stays so until the call that found it is over.
+SpinLock domctl_lock;
+
+struct Turn
+{
+    Turn() HV_NO_THREAD_SAFETY : taken(domctl_lock.try_lock()) {}
+    ~Turn() HV_NO_THREAD_SAFETY
+    {
+        if (taken)
+            domctl_lock.unlock();
+    }
+    Turn(Turn const&) = delete;
+    bool const taken;
+};
+
+} // namespace
+
 CallResult domctl_call(Caller& caller)
 {
     std::uint64_t const address = caller.args.value[0];
@@ -23,6 +43,9 @@ CallResult domctl_call(Caller& caller)
     Header const header = HV_TRY(GuestIn<Header>(address).read());
     HV_REQUIRE(header.version == XEN_DOMCTL_INTERFACE_VERSION, Errno::Access);
     HV_REQUIRE(caller.is_control(), Errno::Perm);
+    Turn const turn;
+    HV_REQUIRE(turn.taken,
+               Errno::Restart); // another CPU's call is under way: the caller comes again, events get in between
     return groups::domctl(caller, header.command, address);
 }
 
@@ -33,6 +56,13 @@ Result<void> find_target(abi::xen_domctl const& op, DomainRef& target)
 {
     target = find_domain(DomainId{op.domain});
     HV_REQUIRE(static_cast<bool>(target), Errno::Srch);
+    return {};
+}
+
+Result<void> find_living(abi::xen_domctl const& op, DomainRef& target)
+{
+    HV_TRY_VOID(find_target(op, target));
+    HV_REQUIRE(load_acquire(target->life) < Life::Dying, Errno::Srch);
     return {};
 }
 
@@ -107,7 +137,7 @@ CallResult resume(Caller& caller, abi::xen_domctl& op)
 CallResult create_vcpus(Caller&, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     HV_REQUIRE(op.u.max_vcpus.max == target->max_vcpus, Errno::Inval);
     while (target->vcpu_count < target->max_vcpus)
         (void)HV_TRY(create_vcpu(*target));
@@ -134,7 +164,7 @@ CallResult set_handle(Caller&, abi::xen_domctl& op)
 CallResult set_time_offset(Caller&, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     target->time_offset_seconds = op.u.settimeoffset.time_offset_seconds;
     update_domain_wallclock(*target);
     return std::int64_t{0};
@@ -143,7 +173,7 @@ CallResult set_time_offset(Caller&, abi::xen_domctl& op)
 CallResult hypercall_init(Caller&, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     HV_TRY_VOID(write_hypercall_page(*target, GuestFrame{op.u.hypercall_init.gmfn}));
     return std::int64_t{0};
 }

@@ -14,6 +14,8 @@ namespace domctl
 
 // What an operation works on; `op.domain` names it. Srch.
 Result<void> find_target(abi::xen_domctl const& op, DomainRef& target);
+// The same, but not a domain that has begun to die (Srch): for what changes it or touches memory that it gives back then.
+Result<void> find_living(abi::xen_domctl const& op, DomainRef& target);
 // The vCPU `id` of the target: Srch when it does not exist.
 Result<Vcpu*> find_vcpu(Domain& domain, std::uint32_t id);
 // Fills the listing entry; sysctl uses it too.

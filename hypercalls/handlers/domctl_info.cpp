@@ -81,7 +81,7 @@ CallResult get_vcpu_info(Caller&, abi::xen_domctl& op)
 CallResult set_affinity(Caller&, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     abi::xen_domctl_vcpuaffinity& args = op.u.vcpuaffinity;
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, args.vcpu));
     HV_REQUIRE((args.flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)) != 0, Errno::Inval);
@@ -126,6 +126,7 @@ CallResult scheduler_op(Caller&, abi::xen_domctl& op)
     switch (args.cmd)
     {
     case XEN_DOMCTL_SCHEDOP_putinfo:
+        HV_TRY_VOID(find_living(op, target)); // a cap starts a timer
         if (args.u.credit2.weight != 0)
             HV_TRY_VOID(sched_set_weight(*target, args.u.credit2.weight));
         if (args.u.credit2.cap != 0xffff) // the tools' "leave it"
@@ -135,8 +136,7 @@ CallResult scheduler_op(Caller&, abi::xen_domctl& op)
         args.u.credit2.weight = static_cast<std::uint16_t>(target->sched_weight);
         args.u.credit2.cap = static_cast<std::uint16_t>(target->sched_cap);
         return std::int64_t{0};
-    default:
-        return Errno::OpNotSupp;
+    default: return Errno::OpNotSupp;
     }
 }
 

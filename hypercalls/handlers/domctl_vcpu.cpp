@@ -35,7 +35,7 @@ struct Paused
 CallResult set_context(Caller& caller, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     HV_REQUIRE(target.get() != &caller.domain(), Errno::Inval);
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, op.u.vcpucontext.vcpu));
     std::uint64_t const address = reinterpret_cast<std::uint64_t>(op.u.vcpucontext.ctxt.p);
@@ -53,6 +53,7 @@ CallResult set_context(Caller& caller, abi::xen_domctl& op)
         return Errno::Fault;
     if (vcpu.initialised)
     {
+        port::unload_domain(*target); // an idle CPU may hold the old registers
         HV_TRY_VOID(update_vcpu_registers(vcpu, *buffer.context));
         return std::int64_t{0};
     }
@@ -65,7 +66,7 @@ CallResult set_context(Caller& caller, abi::xen_domctl& op)
 CallResult get_context(Caller& caller, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     HV_REQUIRE(target.get() != &caller.domain(), Errno::Inval);
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, op.u.vcpucontext.vcpu));
     HV_REQUIRE(vcpu.initialised, Errno::NoData);
@@ -84,7 +85,7 @@ CallResult get_context(Caller& caller, abi::xen_domctl& op)
 CallResult set_extended_context(Caller& caller, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     HV_REQUIRE(target.get() != &caller.domain(), Errno::Inval);
     abi::xen_domctl_ext_vcpucontext const& args = op.u.ext_vcpucontext;
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, args.vcpu));
@@ -119,7 +120,7 @@ CallResult get_extended_context(Caller& caller, abi::xen_domctl& op)
 CallResult send_trigger(Caller&, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, op.u.sendtrigger.vcpu));
     HV_REQUIRE(op.u.sendtrigger.trigger == XEN_DOMCTL_SENDTRIGGER_NMI, Errno::NoSys);
     store_release(vcpu.pv.nmi_pending, true);
@@ -143,11 +144,11 @@ CallResult get_cpu_policy(Caller&, abi::xen_domctl& op)
 CallResult set_cpu_policy(Caller& caller, abi::xen_domctl& op)
 {
     DomainRef target;
-    HV_TRY_VOID(find_target(op, target));
+    HV_TRY_VOID(find_living(op, target));
     HV_REQUIRE(target.get() != &caller.domain(), Errno::Inval);
     abi::xen_domctl_cpu_policy& args = op.u.cpu_policy;
-    PolicyLists const lists{reinterpret_cast<std::uint64_t>(args.leaves.p), reinterpret_cast<std::uint64_t>(args.msrs.p),
-                            args.nr_leaves, args.nr_msrs};
+    PolicyLists const lists{reinterpret_cast<std::uint64_t>(args.leaves.p),
+                            reinterpret_cast<std::uint64_t>(args.msrs.p), args.nr_leaves, args.nr_msrs};
     policy::PolicyError error;
     auto const applied = apply_policy(*target, lists, error);
     if (applied)

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: MIT
 // TLB flushes that guests ask for.
-//
-// A vCPU's translations live only on the CPU where its context is loaded (Vcpu::loaded_cpu): loading a context starts
-// with a full flush, so CPUs it left behind hold nothing that anybody could use. A vCPU being loaded elsewhere at this
-// moment flushes after it announced its new place, hence after the entry changed.
 #include <hypercalls/handlers/mmu_flush.hpp>
+
+#include <core/domain/loaded_cpus.hpp>
 
 namespace hv::handlers
 {
-
-CpuMask cpus_of_domain(Domain const& domain)
-{
-    full_barrier(); // the entry's change is visible before we look where vCPUs are
-    CpuMask cpus;
-    for (std::uint32_t id = 0; id < domain.vcpu_count; ++id)
-        if (std::uint32_t const cpu = load_acquire(domain.vcpus[id]->loaded_cpu); cpu != kNotLoaded)
-            cpus.set(CpuId{cpu});
-    return cpus;
-}
 
 Result<CpuMask> cpus_of_vcpus(Caller& caller, std::uint64_t bitmap)
 {
@@ -45,7 +33,7 @@ Result<void> flush_for_mapping(Caller& caller, std::uint64_t address, std::uint6
     std::uint64_t const scope = flags & ~UVMF_FLUSHTYPE_MASK;
     CpuMask cpus = CpuMask::of(port::cpu_id());
     if (scope == UVMF_ALL)
-        cpus = cpus_of_domain(caller.domain());
+        cpus = loaded_cpus(caller.domain());
     else if (scope != UVMF_LOCAL)
         cpus = HV_TRY(cpus_of_vcpus(caller, scope));
     port::flush_tlb(cpus, type == UVMF_INVLPG ? port::Flush::Page : port::Flush::All, GuestVirtual{address});

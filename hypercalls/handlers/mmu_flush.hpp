@@ -14,7 +14,4 @@ Result<void> flush_for_mapping(Caller& caller, std::uint64_t address, std::uint6
 // CPUs that hold translations for the vCPUs of the guest's bitmap at `bitmap`; bits beyond the last vCPU are ignored.
 Result<CpuMask> cpus_of_vcpus(Caller& caller, std::uint64_t bitmap);
 
-// CPUs that may hold translations of the domain.
-CpuMask cpus_of_domain(Domain const& domain);
-
 } // namespace hv::handlers

@@ -3,6 +3,7 @@
 #include <hypercalls/handlers/mmu.hpp>
 #include <hypercalls/handlers/mmu_flush.hpp>
 
+#include <core/domain/loaded_cpus.hpp>
 #include <core/domain/roots.hpp>
 #include <core/mm/pte.hpp>
 
@@ -94,10 +95,10 @@ Result<void> flush_operation(ExtendedCall& call, abi::mmuext_op const& op)
         flush_page(here, op.arg1.linear_addr);
         return {};
     case MMUEXT_TLB_FLUSH_ALL:
-        port::flush_tlb(cpus_of_domain(call.subject), port::Flush::All);
+        port::flush_tlb(loaded_cpus(call.subject), port::Flush::All);
         return {};
     case MMUEXT_INVLPG_ALL:
-        flush_page(cpus_of_domain(call.subject), op.arg1.linear_addr);
+        flush_page(loaded_cpus(call.subject), op.arg1.linear_addr);
         return {};
     default:
         break;

@@ -62,7 +62,8 @@ namespace vcpu_op
 CallResult initialise(Caller& caller, std::uint64_t argument)
 {
     Vcpu& vcpu = named(caller);
-    HV_REQUIRE(!vcpu.initialised, Errno::Exist);
+    HV_REQUIRE(!load_acquire(vcpu.initialised),
+               Errno::Exist); // the common answer early; set_vcpu_context() looks again
     HV_REQUIRE(vcpu.id().raw() < kInSharedInfo || vcpu.info_frame != kInvalidMfn, Errno::Inval);
     ContextBuffer const buffer;
     HV_REQUIRE(buffer.get() != nullptr, Errno::NoMem);
@@ -75,7 +76,7 @@ CallResult initialise(Caller& caller, std::uint64_t argument)
 CallResult up(Caller& caller)
 {
     Vcpu& vcpu = named(caller);
-    HV_REQUIRE(vcpu.initialised, Errno::Inval);
+    HV_REQUIRE(load_acquire(vcpu.initialised), Errno::Inval);
     vcpu_up(vcpu);
     return 0;
 }

@@ -38,6 +38,7 @@ struct Flushes
     CpuMask last_targets;
     port::Flush last_kind = port::Flush::All;
     GuestVirtual last_address{};
+    Mfn last_written_back = kInvalidMfn;
 };
 
 // The control domain ended: the machine would stop.

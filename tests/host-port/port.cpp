@@ -108,6 +108,12 @@ void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 }
 
 void write_back_caches() {}
+
+void write_back_frame(Mfn frame)
+{
+    host::flush_record.last_written_back = frame;
+}
+
 void load_roots(Vcpu&) {}
 void map_gdt(Vcpu&) {}
 void load_ldt(Vcpu&) {}

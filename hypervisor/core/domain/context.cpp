@@ -95,7 +95,8 @@ Result<void> take_roots(Vcpu& vcpu, abi::vcpu_guest_context const& context, Budg
     Mfn const kernel = domain.resolve(GuestFrame{context.ctrlreg[3] >> kPageShift});
     HV_TRY_VOID(take_root(domain, vcpu.pv.kernel_root, kernel, budget));
     prepare_kernel_root(kernel);
-    Mfn const user = context.ctrlreg[1] == 0 ? kInvalidMfn : domain.resolve(GuestFrame{context.ctrlreg[1] >> kPageShift});
+    Mfn const user =
+        context.ctrlreg[1] == 0 ? kInvalidMfn : domain.resolve(GuestFrame{context.ctrlreg[1] >> kPageShift});
     return take_root(domain, vcpu.pv.user_root, user, budget);
 }
 
@@ -132,6 +133,10 @@ void drop_after_failure(Vcpu& vcpu)
 Result<void> set_vcpu_context(Vcpu& vcpu, abi::vcpu_guest_context const& context, Budget& budget)
 {
     HV_REQUIRE(addresses_allowed(context) && context.ldt_ents <= 8192, Errno::Inval);
+    // A vCPU in user mode needs tables to run on there.
+    HV_REQUIRE((context.flags & VGCF_in_kernel) != 0 || context.ctrlreg[1] != 0, Errno::Inval);
+    Guard const guard(vcpu.domain().context_lock);
+    HV_REQUIRE(!vcpu.initialised, Errno::Exist);
     HV_REQUIRE(vcpu.id().raw() < 32 || vcpu.info_frame != kInvalidMfn, Errno::Inval);
     HV_TRY_VOID(set_traps(vcpu.pv, context));
     if (auto const taken = take_tables(vcpu, context, budget); !taken)
@@ -147,14 +152,15 @@ Result<void> set_vcpu_context(Vcpu& vcpu, abi::vcpu_guest_context const& context
     vcpu.pv.fpu_task_switched = (context.ctrlreg[0] & policy::kCr0TaskSwitched) != 0;
     for (unsigned number = 0; number < 8; ++number)
         if (number != 4 && number != 5 && context.debugreg[number] != 0)
-            (void)policy::set_debug_register(vcpu, number, context.debugreg[number]).error(); // refused ones stay at reset
+            (void)policy::set_debug_register(vcpu, number, context.debugreg[number])
+                .error(); // refused ones stay at reset
     if ((context.flags & VGCF_I387_VALID) != 0)
         port::set_fpu(vcpu, reinterpret_cast<std::byte const*>(&context.fpu_ctxt), sizeof(context.fpu_ctxt));
     vcpu.domain().vm_assist |= static_cast<std::uint32_t>(context.vm_assist) & kSettableAssists;
     // The tools have cleared shared_info since the clocks were written there: both are due again.
     vcpu.time.info_generation = 0;
     vcpu.domain().wallclock_generation = 0;
-    vcpu.initialised = true;
+    store_release(vcpu.initialised, true);
     return {};
 }
 
@@ -162,6 +168,7 @@ Result<void> update_vcpu_registers(Vcpu& vcpu, abi::vcpu_guest_context const& co
 {
     PvState& pv = vcpu.pv;
     HV_REQUIRE(addresses_allowed(context), Errno::Inval);
+    HV_REQUIRE((context.flags & VGCF_in_kernel) != 0 || pv.user_root != kInvalidMfn, Errno::Inval);
     bool const same = context.ctrlreg[3] >> kPageShift == vcpu.domain().expose(pv.kernel_root).raw() &&
                       context.gdt_ents == pv.gdt_entries && context.ldt_base == pv.ldt_base &&
                       context.ldt_ents == pv.ldt_entries;
@@ -178,7 +185,8 @@ void get_vcpu_context(Vcpu const& vcpu, abi::vcpu_guest_context& context)
     Domain const& domain = vcpu.domain();
     __builtin_memset(&context, 0, sizeof(context));
     port::get_fpu(vcpu, reinterpret_cast<std::byte*>(&context.fpu_ctxt), sizeof(context.fpu_ctxt));
-    context.flags = VGCF_I387_VALID | (pv.in_kernel ? VGCF_in_kernel : 0) | ((load_relaxed(vcpu.sched.stop) & stop::kDown) == 0 ? VGCF_online : 0) |
+    context.flags = VGCF_I387_VALID | (pv.in_kernel ? VGCF_in_kernel : 0) |
+                    ((load_relaxed(vcpu.sched.stop) & stop::kDown) == 0 ? VGCF_online : 0) |
                     (pv.failsafe_callback.mask_events ? VGCF_failsafe_disables_events : 0) |
                     (pv.syscall_callback.mask_events ? VGCF_syscall_disables_events : 0);
     context.user_regs = pv.regs;
@@ -211,6 +219,7 @@ void get_vcpu_context(Vcpu const& vcpu, abi::vcpu_guest_context& context)
 
 Result<void> reset_vcpu(Vcpu& vcpu, Budget& budget)
 {
+    port::unload_domain(vcpu.domain()); // an idle CPU may still stand on its tables
     vcpu.initialised = false;
     {
         Guard guard(vcpu.domain().mmu_lock);

@@ -9,8 +9,9 @@ namespace hv
 {
 
 // Gives an uninitialised vCPU its state (VCPUOP_initialise, XEN_DOMCTL_setvcpucontext, the domain builder). The vCPU runs
-// nowhere. Takes mmu_lock. Errors leave it uninitialised: Inval (addresses, frames, registers); Restart: call again with
-// the same context.
+// nowhere, and stays so: of two callers at once one hears Exist, since `initialised` is looked at and set under
+// context_lock. Takes that and mmu_lock. Errors leave it uninitialised: Inval (addresses, frames, registers); Restart:
+// call again with the same context.
 Result<void> set_vcpu_context(Vcpu& vcpu, abi::vcpu_guest_context const& context, Budget& budget);
 
 // Changes the registers of an initialised, paused vCPU. Roots and descriptor tables must be as they are: OpNotSupp.

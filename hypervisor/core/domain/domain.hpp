@@ -68,6 +68,7 @@ public:
     SpinLock lifecycle_lock;                     // life, pause, shutdown
     std::uint32_t controller_pause_count = 1;    // XEN_DOMCTL_pausedomain, at most 255
     std::uint32_t system_pause_count = 0;        // our own reasons, atomic
+    SpinLock context_lock;                       // first contexts of vCPUs, and where their vcpu_info lies; before mmu_lock
     bool shutting_down = false;                  // SCHEDOP_shutdown called; vCPUs are being descheduled
     bool shut_down = false;                      // every vCPU is descheduled: the tools may look
     std::uint32_t shutdown_code = 0;
@@ -88,7 +89,6 @@ public:
     std::uint64_t special_pages = 0;             // shared_info, grant frames: owned, not counted as RAM
     // Tables whose interrupted teardown the next table operation resumes, by level (core/mm/page_table.hpp). mmu_lock.
     std::array<Mfn, 5> deferred_tables{kInvalidMfn, kInvalidMfn, kInvalidMfn, kInvalidMfn, kInvalidMfn};
-    CpuMask dirty_cpus;                          // CPUs that may hold TLB entries of this domain's tables
     abi::shared_info* shared_info = nullptr;     // direct-map view of shared_info_frame
     Mfn shared_info_frame = kInvalidMfn;
     std::uint32_t vm_assist = 0;                 // bit per VMASST_TYPE_* below 32

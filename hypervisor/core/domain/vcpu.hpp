@@ -36,6 +36,7 @@ public:
     // `info_frame` holds a writable reference). Points to a private dummy for ids >= 32 before registration. Never null.
     abi::vcpu_info* info = nullptr;
     Mfn info_frame = kInvalidMfn;
+    abi::vcpu_info* private_info = nullptr; // that dummy; kept until the vCPU is freed, since senders may still see it
 
     // The CPU whose hardware holds this vCPU's address space and registers, also lazily while that CPU idles; atomic.
     std::uint32_t loaded_cpu = kNotLoaded;

@@ -245,14 +245,18 @@ Result<void> EventChannels::close(EvtchnPort port)
 
 bool EventChannels::close_some(std::int32_t& budget)
 {
-    while (close_next_ < load_acquire(allocated_))
+    // The place is shared by all who reset at once: each port is visited by one of them, so the caller looks at active_.
+    for (std::uint32_t next = load_relaxed(close_next_); next < load_acquire(allocated_);
+         next = load_relaxed(close_next_))
     {
         if (budget <= 0)
             return false;
-        bool const closed = static_cast<bool>(close(EvtchnPort{close_next_++}));
+        if (!compare_exchange(close_next_, next, next + 1))
+            continue;
+        bool const closed = static_cast<bool>(close(EvtchnPort{next}));
         budget -= closed ? kCloseCost : 1;
     }
-    close_next_ = 1;
+    store_relaxed(close_next_, 1);
     return true;
 }
 
@@ -350,6 +354,8 @@ bool events_relinquish(Domain& domain, std::int32_t& budget)
     if (!events.close_some(budget))
         return false;
     Guard guard(events.lock_);
+    if (events.active_ != 0)
+        return false; // a reset of the control domain's took part of the work and is not through with it
     if (events.fifo_ != nullptr)
         events.leave_fifo();
     return true;

@@ -25,8 +25,9 @@ Result<void> vcpu_info_create(Vcpu& vcpu)
         vcpu.info = &vcpu.domain().shared_info->vcpu_info[vcpu.id().raw()];
         return {};
     }
-    vcpu.info = static_cast<abi::vcpu_info*>(heap_allocate(sizeof(abi::vcpu_info)));
-    HV_REQUIRE(vcpu.info != nullptr, Errno::NoMem);
+    vcpu.private_info = static_cast<abi::vcpu_info*>(heap_allocate(sizeof(abi::vcpu_info)));
+    HV_REQUIRE(vcpu.private_info != nullptr, Errno::NoMem);
+    vcpu.info = vcpu.private_info;
     vcpu.info->evtchn_upcall_mask = 1;
     return {};
 }
@@ -35,15 +36,16 @@ void vcpu_info_destroy(Vcpu& vcpu)
 {
     if (vcpu.info_frame != kInvalidMfn)
         put_writable(vcpu.info_frame);
-    else if (vcpu.info != nullptr && vcpu.id().raw() >= kInSharedInfo)
-        heap_free(vcpu.info, sizeof(abi::vcpu_info));
+    if (vcpu.private_info != nullptr)
+        heap_free(vcpu.private_info, sizeof(abi::vcpu_info));
     vcpu.info_frame = kInvalidMfn;
-    vcpu.info = nullptr;
+    vcpu.info = vcpu.private_info = nullptr;
 }
 
 Result<void> register_vcpu_info(Vcpu& vcpu, GuestFrame frame, std::uint32_t offset)
 {
     HV_REQUIRE(offset <= kPageSize - sizeof(abi::vcpu_info) && offset % alignof(abi::vcpu_info) == 0, Errno::NxIo);
+    Guard const guard(vcpu.domain().context_lock); // two vCPUs of the guest may register the same third one
     HV_REQUIRE(vcpu.info_frame == kInvalidMfn, Errno::Inval);
     Mfn const target = vcpu.domain().resolve(frame);
     HV_REQUIRE(get_writable(target, vcpu.domain().id()), Errno::Inval);
@@ -54,12 +56,11 @@ Result<void> register_vcpu_info(Vcpu& vcpu, GuestFrame frame, std::uint32_t offs
     vcpu.info_frame = target;
     store_release(vcpu.info, fresh);
     full_barrier();
-    // Events that were noted in the old place meanwhile are found by looking at everything once.
+    // Events that were noted in the old place meanwhile are found by looking at everything once. Whoever notes one may
+    // have read the old pointer, so a private page stays until the vCPU is gone.
     store_relaxed(fresh->evtchn_pending_sel, ~0ull);
     mark_event_pending(vcpu);
     update_vcpu_time_info(vcpu);
-    if (vcpu.id().raw() >= kInSharedInfo)
-        heap_free(old, sizeof(*old));
     return {};
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Mapping and unmapping grants.
+#include <core/domain/loaded_cpus.hpp>
 #include <core/grant/grant_operations.hpp>
 #include <core/mm/frame.hpp>
 #include <core/mm/grant_pte.hpp>
@@ -178,11 +179,13 @@ void finish_unmaps(Vcpu& mapper, std::span<PendingUnmap> pending)
     if (pending.empty())
         return;
     Domain& domain = mapper.domain();
-    bool const one_page = pending.size() == 1 && pending[0].address != 0;
-    if (one_page)
-        port::flush_tlb(domain.dirty_cpus, port::Flush::Page, GuestVirtual{pending[0].address});
+    // A guest may have linked the L1 table at several addresses and touched the page through all of them, so one address is
+    // enough only for the control domain, which can map any guest's frame anyway.
+    CpuMask const cpus = loaded_cpus(domain);
+    if (domain.control && pending.size() == 1 && pending[0].address != 0)
+        port::flush_tlb(cpus, port::Flush::Page, GuestVirtual{pending[0].address});
     else
-        port::flush_tlb(domain.dirty_cpus, port::Flush::All);
+        port::flush_tlb(cpus, port::Flush::All);
     for (PendingUnmap& one : pending)
     {
         end_uses(one.mapping, one.ending);

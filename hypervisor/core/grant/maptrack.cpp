@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Handles: what a domain has mapped of other domains' grants.
+#include <core/domain/loaded_cpus.hpp>
 #include <core/grant/grant_operations.hpp>
 #include <core/grant/grant_table.hpp>
 #include <lib/atomic.hpp>
@@ -81,7 +82,7 @@ bool grant_table_relinquish(Domain& domain, std::int32_t& budget)
             table.mapping_ended_ = true;
         }
         // The vCPUs are stopped and their tables are about to go: no translation of a granted frame may outlive them.
-        port::flush_tlb(domain.dirty_cpus, port::Flush::All);
+        port::flush_tlb(loaded_cpus(domain), port::Flush::All);
     }
     for (; table.relinquish_next_ < load_acquire(table.handle_count_); ++table.relinquish_next_)
     {

@@ -42,10 +42,10 @@ Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_
 {
     Mfn const frame = pte::frame(value);
     HV_REQUIRE(frame.raw() != (kAddress >> kPageShift), Errno::Inval); // the guest's INVALID_MFN
-    bool const permitted = rights.table_owner.control ? device_frame_allowed(frame)
-                                                      : rights.table_owner.io_memory != nullptr &&
-                                                            rights.table_owner.io_memory->contains(frame.raw());
-    HV_REQUIRE(permitted, Errno::Perm);
+    // What is denied (our interrupt controllers) stays so whatever rights the tools gave.
+    bool const permitted = rights.table_owner.control || (rights.table_owner.io_memory != nullptr &&
+                                                          rights.table_owner.io_memory->contains(frame.raw()));
+    HV_REQUIRE(permitted && device_frame_allowed(frame), Errno::Perm);
     if ((value & kCacheDisable) == 0)
         value = (value & ~kCacheBits) | kCacheDisable; // PAT entry 2, UC-: devices are never cached
     if (device_frame_read_only(frame))
@@ -78,6 +78,9 @@ Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value
     {
         HV_REQUIRE(get_frame(frame, rights.frame_owner), Errno::Busy);
     }
+    if ((value & kCacheBits) != 0)
+        fetch_or(frame_info(frame)->ownership,
+                 FrameInfo::kFlagUncached); // before the mapping exists; see claim_table()
     return with_privilege_bits(value);
 }
 
@@ -133,7 +136,8 @@ std::uint64_t store_entry(std::uint64_t& entry, std::uint64_t value, UpdateKind 
 // Same frame, same rights to write: no reference changes, whatever the other flags do.
 bool keeps_references(std::uint64_t old_value, std::uint64_t value)
 {
-    return ((old_value ^ value) & (kPresent | kWritable | kAddress | kCacheBits | kGrant)) == 0 && (value & kPresent) != 0;
+    return ((old_value ^ value) & (kPresent | kWritable | kAddress | kCacheBits | kGrant)) == 0 &&
+           (value & kPresent) != 0;
 }
 
 } // namespace

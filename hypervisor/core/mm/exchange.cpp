@@ -24,15 +24,17 @@ Result<void> withdraw(Domain& domain, Mfn frame)
                        (seen & FrameInfo::kFlagSpecial) == 0,
                    Errno::Inval);
         HV_REQUIRE((seen & FrameInfo::kCountMask) == 1, Errno::Busy);
-    } while (!compare_exchange(info->ownership, seen, kUnreachable | FrameInfo::kFlagListed));
+    } while (!compare_exchange(info->ownership, seen,
+                               kUnreachable | FrameInfo::kFlagListed | (seen & FrameInfo::kFlagUncached)));
     return {};
 }
 
 void put_back(Domain& domain, Mfn frame)
 {
-    store_release(frame_info(frame)->ownership,
-                  (static_cast<std::uint64_t>(domain.id().raw()) << FrameInfo::kOwnerShift) |
-                      FrameInfo::kFlagAllocated | FrameInfo::kFlagListed | 1);
+    std::uint64_t& ownership = frame_info(frame)->ownership;
+    store_release(ownership, (load_relaxed(ownership) & FrameInfo::kFlagUncached) |
+                                 (static_cast<std::uint64_t>(domain.id().raw()) << FrameInfo::kOwnerShift) |
+                                 FrameInfo::kFlagAllocated | FrameInfo::kFlagListed | 1);
 }
 
 } // namespace

@@ -53,6 +53,9 @@ struct FrameInfo
     static constexpr std::uint64_t kFlagAllocated = 1ull << 33; // the allocation's own reference is still held
     static constexpr std::uint64_t kFlagListed = 1ull << 34;    // on the owner's page list
 
+    // Somebody has mapped it with another cache mode than write-back since it was allocated: what the caches hold of it and
+    // what page walks read may differ until the lines are written back and dropped.
+    static constexpr std::uint64_t kFlagUncached = 1ull << 37;
     static constexpr std::uint64_t kFlagRelinquished = 1ull << 36; // on relinquished_pages instead
 
     static constexpr unsigned kTypeShift = 61;

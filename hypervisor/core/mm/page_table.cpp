@@ -63,6 +63,13 @@ Mfn& deferred_slot(Domain& owner, FrameType level)
     return owner.deferred_tables[static_cast<unsigned>(level)];
 }
 
+// The contents are about to be checked through the caches, while the MMU will read what memory holds (XSA-402).
+void make_coherent(Mfn frame, FrameInfo const& info)
+{
+    if ((load_relaxed(info.ownership) & FrameInfo::kFlagUncached) != 0) [[unlikely]]
+        port::write_back_frame(frame);
+}
+
 // Takes the references of entries [progress, 512). On Restart or error the table is left partial at the entry reached.
 Result<void> validate_from(Domain& owner, Mfn frame, FrameType level, unsigned progress, Budget& budget)
 {
@@ -155,6 +162,7 @@ Result<void> claim_table(Domain& owner, Mfn frame, FrameType level, Budget& budg
         }
         if (static_cast<FrameType>(seen >> FrameInfo::kTypeShift) != level)
             flush_if_stale(tlb_stamp_of(seen));
+        make_coherent(frame, info);
     }
     auto const validated = validate_from(owner, frame, level, progress, budget);
     if (!validated)
@@ -239,13 +247,15 @@ Result<void> get_descriptor_page(Domain& owner, Mfn frame)
         return {};
     }
     std::uint64_t const claimed = (seen & kStampMask) | usage_of(FrameType::Descriptor) | 1;
-    if (info.special() || count != 0 || (seen & FrameInfo::kPartial) != 0 || !compare_exchange(info.usage, seen, claimed))
+    if (info.special() || count != 0 || (seen & FrameInfo::kPartial) != 0 ||
+        !compare_exchange(info.usage, seen, claimed))
     {
         put_frame(frame);
         return Errno::Busy;
     }
     if (!same)
         flush_if_stale(tlb_stamp_of(seen));
+    make_coherent(frame, info);
     std::uint64_t* descriptors = table_entries(frame);
     for (unsigned index = 0; index < kEntries; ++index)
     {
@@ -274,6 +284,22 @@ void put_descriptor_page(Mfn frame)
 void prepare_kernel_root(Mfn root)
 {
     table_entries(root)[kFirstSlot] = g_hypervisor_slots[0];
+}
+
+bool access_allowed_now(Mfn root, DomainId owner, std::uint64_t address, bool write)
+{
+    Mfn table = root;
+    for (unsigned level = 4; level >= 1; --level)
+    {
+        FrameInfo const* const info = frame_info(table);
+        if (info == nullptr || info->owner() != owner)
+            return false;
+        std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, level)]);
+        if ((entry & pte::kPresent) == 0 || (entry & pte::kUser) == 0 || (write && (entry & pte::kWritable) == 0))
+            return false;
+        table = pte::frame(entry);
+    }
+    return true;
 }
 
 Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address)

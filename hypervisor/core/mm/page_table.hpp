@@ -46,8 +46,8 @@ private:
 struct MappingRights
 {
     Domain& table_owner;
-    DomainId frame_owner;   // the table owner itself, DOMID_IO for device memory, DOMID_XEN, or a foreign domain
-    bool foreign = false;   // frame_owner was named by a privileged caller
+    DomainId frame_owner; // the table owner itself, DOMID_IO for device memory, DOMID_XEN, or a foreign domain
+    bool foreign = false; // frame_owner was named by a privileged caller
 };
 
 enum class UpdateKind : std::uint8_t
@@ -85,6 +85,10 @@ struct LeafSlot
     std::uint64_t entry;
 };
 Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address);
+// Whether the tables of `owner` under `root` allow an access of CPL 3 at this moment. Needs no lock, so that a fault of our
+// own can ask whatever it holds: other CPUs may take tables away under our eyes, hence only frames that are RAM of the
+// owner are looked into, and a wrong answer costs no more than one access too many or an error to the guest.
+bool access_allowed_now(Mfn root, DomainId owner, std::uint64_t address, bool write);
 
 // ---- Roots. Puts the machine-to-phys slot into an L4 that becomes a kernel root. mmu_lock held.
 void prepare_kernel_root(Mfn root);

@@ -75,6 +75,15 @@ void port::write_back_caches()
     asm volatile("wbinvd" : : : "memory");
 }
 
+void port::write_back_frame(Mfn frame)
+{
+    constexpr std::size_t kLine = 64; // of every 64-bit CPU
+    std::byte const* const data = port::frame_data(frame);
+    for (std::size_t offset = 0; offset < kPageSize; offset += kLine)
+        asm volatile("clflush (%0)" : : "r"(data + offset) : "memory");
+    asm volatile("mfence" : : : "memory");
+}
+
 void port::load_roots(Vcpu& vcpu)
 {
     load_root(vcpu.pv.in_kernel ? vcpu.pv.kernel_root : vcpu.pv.user_root);

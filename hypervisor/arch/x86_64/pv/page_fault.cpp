@@ -21,6 +21,7 @@ namespace
 constexpr std::uint32_t kErrorPresent = 1u << 0;
 constexpr std::uint32_t kErrorWrite = 1u << 1;
 constexpr std::uint32_t kErrorUser = 1u << 2;
+constexpr std::uint32_t kErrorReserved = 1u << 3;
 constexpr std::uint32_t kErrorFetch = 1u << 4;
 constexpr std::uint8_t kDebug = 1;
 constexpr std::int32_t kDeferredBudget = 2048;
@@ -95,7 +96,8 @@ StoreOutcome drop_device_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t addre
     {
         Guard guard(vcpu.domain().mmu_lock);
         auto const slot = find_leaf(vcpu.pv.kernel_root, address);
-        if (!slot || (slot.value().entry & pte::kPresent) == 0 || !device_frame_read_only(pte::frame(slot.value().entry)))
+        if (!slot || (slot.value().entry & pte::kPresent) == 0 ||
+            !device_frame_read_only(pte::frame(slot.value().entry)))
             return StoreOutcome::NotOurs;
     }
     GuestEmulation emulation(vcpu, frame);
@@ -139,29 +141,6 @@ void guest_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
     deliver_page_fault(vcpu, frame, address, frame.error_code);
 }
 
-namespace
-{
-
-// The tables under `root` allow the access that faulted: the translation in the TLB was older and stricter.
-bool access_allowed_now(Mfn root, std::uint64_t address, std::uint32_t error)
-{
-    Mfn table = root;
-    for (unsigned level = 4; level >= 1; --level)
-    {
-        std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, level)]);
-        if ((entry & pte::kPresent) == 0 || (entry & pte::kUser) == 0)
-            return false;
-        if ((error & kErrorWrite) != 0 && (entry & pte::kWritable) == 0)
-            return false;
-        if (level == 1 || ((entry & pte::kSuperpage) != 0))
-            return true;
-        table = pte::frame(entry);
-    }
-    return false;
-}
-
-} // namespace
-
 bool own_page_fault_resolved(TrapFrame const& frame, std::uint64_t address)
 {
     CpuLocal& cpu = this_cpu();
@@ -170,9 +149,11 @@ bool own_page_fault_resolved(TrapFrame const& frame, std::uint64_t address)
         return false;
     if (int const page = ldt_window_page(*vcpu, address); page >= 0)
         return map_ldt_page(*vcpu, static_cast<unsigned>(page));
-    if (find_fixup(frame.rip) == 0 || !is_guest_address(address))
+    if (find_fixup(frame.rip) == 0 || !is_guest_address(address) || (frame.error_code & kErrorReserved) != 0)
         return false;
-    return access_allowed_now(to_mfn(MachineAddress{cpu.loaded_root}), address, frame.error_code);
+    // The translation in the TLB may have been older and stricter than what the tables say: then the copy goes on.
+    return access_allowed_now(to_mfn(MachineAddress{cpu.loaded_root}), vcpu->domain().id(), address,
+                              (frame.error_code & kErrorWrite) != 0);
 }
 
 } // namespace hv

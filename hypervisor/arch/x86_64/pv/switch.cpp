@@ -40,7 +40,7 @@ void load_hardware_state(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
     if (cpu.loaded != nullptr)
         store_release(cpu.loaded->loaded_cpu, kNotLoaded);
     cpu.loaded = &vcpu;
-    exchange(vcpu.loaded_cpu, cpu.id); // announced before the flush below: see mmu_flush.cpp
+    exchange(vcpu.loaded_cpu, cpu.id); // announced before the flush below: see core/domain/loaded_cpus.hpp
     std::uint64_t const wanted_cr4 = policy::hardware_cr4(read_cr4(), vcpu.pv.cr4);
     if (wanted_cr4 != read_cr4())
         write_cr4(wanted_cr4);

@@ -130,6 +130,7 @@ protected:
     {
         MachineTest::SetUp();
         context_ = heap_new<abi::vcpu_guest_context>();
+        context_->flags = VGCF_in_kernel;
     }
     void TearDown() override
     {
@@ -183,6 +184,35 @@ TEST_F(Contexts, AnotherContextAfterARestartDropsWhatTheFirstTook)
     EXPECT_EQ(guest.vcpu().pv.kernel_root, second.l4);
     EXPECT_EQ(guest.vcpu().pv.user_root, kInvalidMfn);
     EXPECT_EQ(frame_info(first.l4)->type_count(), 0u);
+}
+
+TEST_F(Contexts, UserModeNeedsAUserRoot)
+{
+    // Without one, the CPU that next ran the vCPU would have loaded a root that does not exist.
+    Guest guest(domain());
+    auto const space = guest.space({guest.page()});
+    context_->ctrlreg[3] = space.l4.raw() << kPageShift;
+    context_->flags = 0;
+    EXPECT_EQ(set(guest, 1000).error(), Errno::Inval);
+    EXPECT_EQ(guest.vcpu().pv.kernel_root, kInvalidMfn);
+    context_->flags = VGCF_in_kernel;
+    EXPECT_TRUE(set(guest, 1000));
+    context_->flags = 0;
+    EXPECT_EQ(update_vcpu_registers(guest.vcpu(), *context_).error(), Errno::Inval);
+    EXPECT_TRUE(guest.vcpu().pv.in_kernel);
+}
+
+TEST_F(Contexts, OnlyTheFirstContextCounts)
+{
+    // Another vCPU of the guest may have passed the early check while the first context was taken and the vCPU started.
+    Guest guest(domain());
+    auto const first = guest.space({guest.page()});
+    auto const second = guest.space({guest.page()});
+    context_->ctrlreg[3] = first.l4.raw() << kPageShift;
+    EXPECT_TRUE(set(guest, 1000));
+    context_->ctrlreg[3] = second.l4.raw() << kPageShift;
+    EXPECT_EQ(set(guest, 1000).error(), Errno::Exist);
+    EXPECT_EQ(guest.vcpu().pv.kernel_root, first.l4);
 }
 
 TEST_F(Contexts, ARefusedContextLeavesNothingBehind)

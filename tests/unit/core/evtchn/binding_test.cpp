@@ -242,5 +242,26 @@ TEST_F(BindingTest, PirqsGoThroughTheHooks)
     set_pirq_hooks({});
 }
 
+TEST_F(BindingTest, DeathInTheMiddleOfAResetClosesPortsBoundSince)
+{
+    // The reset has closed the first ports when the guest binds them again and is destroyed. Teardown once went on where
+    // the reset had stopped, and took ports for closed that were not.
+    Domain& guest = domain();
+    for (unsigned i = 0; i < 100; ++i)
+        ASSERT_TRUE(guest.events->alloc_unbound(DomainId{0}));
+    std::int32_t budget = 320;
+    ASSERT_EQ(guest.events->reset(budget).error(), Errno::Restart);
+    ASSERT_LT(guest.events->active_ports(), 100u);
+    EvtchnPort const again = guest.events->alloc_unbound(DomainId{0}).value();
+    ASSERT_LT(again.raw(), 30u) << "a port that the reset has passed";
+    std::int32_t rest = 0;
+    unsigned rounds = 0;
+    do
+        rest = 320;
+    while (!events_relinquish(guest, rest) && ++rounds < 1000);
+    EXPECT_LT(rounds, 1000u);
+    EXPECT_EQ(guest.events->active_ports(), 0u);
+}
+
 } // namespace
 } // namespace hv

@@ -4,6 +4,9 @@
 #include <invariants.hpp>
 #include <machine_test.hpp>
 
+#include <core/domain/range_set.hpp>
+#include <core/mm/allocator.hpp>
+#include <core/mm/device_memory.hpp>
 #include <core/mm/frame_table.hpp>
 
 namespace hv
@@ -93,7 +96,8 @@ protected:
                     Mfn const l1 = guest.page();
                     Guest::entry(l2, 100 + l1_index) = pte::make(l1, kReadWrite);
                     for (unsigned page = 0; page < 8; ++page)
-                        Guest::entry(l1, page * 64 + l1_number) = pte::make(guest.page(), page % 2 != 0 ? kRead : kReadWrite);
+                        Guest::entry(l1, page * 64 + l1_number) =
+                            pte::make(guest.page(), page % 2 != 0 ? kRead : kReadWrite);
                     top.l1 = l1;
                 }
                 top.l2 = l2;
@@ -151,10 +155,10 @@ TEST_F(PageTables, ARefusedEntryUndoesEverythingAtEveryBudget)
     Guest other(domain());
     auto const space = bush(guest);
     Mfn const foreign = other.page();
-    for (std::uint64_t const bad : {pte::make(foreign, kReadWrite), pte::make(foreign, kRead),
-                                    pte::make(space.l1, kReadWrite), pte::make(space.l3, kReadWrite),
-                                    pte::make(Mfn{host::kFrames + 5}, kReadWrite),
-                                    pte::make(space.l1, kRead | pte::kCacheDisable)})
+    for (std::uint64_t const bad :
+         {pte::make(foreign, kReadWrite), pte::make(foreign, kRead), pte::make(space.l1, kReadWrite),
+          pte::make(space.l3, kReadWrite), pte::make(Mfn{host::kFrames + 5}, kReadWrite),
+          pte::make(space.l1, kRead | pte::kCacheDisable)})
     {
         Guest::entry(space.l1, 511) = bad;
         for (std::int32_t units : {1, 2, 4, 9, 100000})
@@ -220,7 +224,8 @@ TEST_F(PageTables, WritableUseAndTableUseExcludeEachOther)
     EXPECT_EQ(guest.pin(own_mapping, 1), -EINVAL) << "maps a table writable";
     Guest::entry(own_mapping, 0) = pte::make(l1, kRead);
     EXPECT_EQ(guest.pin(own_mapping, 1), 0);
-    EXPECT_EQ(guest.set_entry(own_mapping, 0, pte::make(l1, kReadWrite)), -EBUSY) << "XSA-182: no writable by flag change";
+    EXPECT_EQ(guest.set_entry(own_mapping, 0, pte::make(l1, kReadWrite)), -EBUSY)
+        << "XSA-182: no writable by flag change";
     EXPECT_INVARIANTS();
     EXPECT_EQ(guest.unpin(l1), 0);
     EXPECT_EQ(guest.set_entry(own_mapping, 0, pte::make(l1, kReadWrite)), 0) << "no table any more";
@@ -252,7 +257,8 @@ TEST_F(PageTables, FlagsOfTablesAndLeavesAreChecked)
     for (std::uint64_t const flag : {pte::kWriteThrough, pte::kCacheDisable, pte::kSuperpage, pte::kGlobal})
         EXPECT_EQ(guest.set_entry(space.l2, 0, pte::make(space.l1, kReadWrite) | flag), -EINVAL) << flag;
     for (std::uint64_t const flag : {pte::kWriteThrough, pte::kCacheDisable, pte::kPatLeaf})
-        EXPECT_EQ(guest.set_entry(space.l1, 0, pte::make(page, kReadWrite) | flag), -EINVAL) << "no I/O rights: " << flag;
+        EXPECT_EQ(guest.set_entry(space.l1, 0, pte::make(page, kReadWrite) | flag), -EINVAL)
+            << "no I/O rights: " << flag;
     EXPECT_EQ(guest.set_entry(space.l1, 0, pte::make(Mfn{host::kFrames + 1}, kRead)), -EPERM) << "device memory";
     EXPECT_EQ(guest.set_entry(space.l1, 0, pte::kAddress | kRead), -EINVAL) << "INVALID_MFN";
     EXPECT_EQ(guest.set_entry(space.l1, 7, 0xdeadbeef000 | 0x100), 0) << "entries that are not present are the guest's";
@@ -272,7 +278,8 @@ TEST_F(PageTables, PrivilegeBitsFollowWhatTheGuestAsksFor)
     ASSERT_EQ(guest.pin(space.l4, 4), 0);
     EXPECT_EQ(Guest::entry(space.l1, 0), pte::make(page, kReadWrite | pte::kGlobal));
     ASSERT_TRUE(update(guest, space.l1, 0, pte::make(page, pte::kPresent | pte::kWritable | pte::kGlobal)));
-    EXPECT_EQ(Guest::entry(space.l1, 0), pte::make(page, kReadWrite | pte::kGuestKernel)) << "the kernel's is never global";
+    EXPECT_EQ(Guest::entry(space.l1, 0), pte::make(page, kReadWrite | pte::kGuestKernel))
+        << "the kernel's is never global";
     EXPECT_EQ(frame_info(page)->type_count(), 1u) << "a change of flags takes nothing";
     EXPECT_EQ(frame_info(page)->count(), 2u);
     // What the guest read back it may write back.
@@ -332,6 +339,47 @@ TEST_F(PageTables, TheGrantMarkIsNotTheGuestsToSet)
     ASSERT_EQ(guest.set_entry(space.l1, 3, pte::make(page, kRead) | pte::kGrant), 0);
     EXPECT_EQ(Guest::entry(space.l1, 3) & pte::kGrant, 0u);
     EXPECT_INVARIANTS();
+}
+
+TEST_F(PageTables, AWalkWithoutALockLooksOnlyIntoFramesOfTheOwner)
+{
+    // A fault of ours is judged without mmu_lock, so the tables may turn into plain data while they are walked; a number
+    // in them that is no frame once made the walk itself fault (gotcha 15).
+    Guest guest(domain());
+    Guest other(domain());
+    auto const space = guest.space({guest.page()});
+    Guest::entry(space.l1, 1) = pte::make(guest.page(), kRead);
+    DomainId const id = guest.domain().id();
+    EXPECT_TRUE(access_allowed_now(space.l4, id, 0, true));
+    EXPECT_TRUE(access_allowed_now(space.l4, id, kPageSize, false));
+    EXPECT_FALSE(access_allowed_now(space.l4, id, kPageSize, true));
+    EXPECT_FALSE(access_allowed_now(space.l4, id, 2 * kPageSize, false));
+    for (std::uint64_t const bad : {std::uint64_t{host::kFrames}, std::uint64_t{0xffffffffff}, other.page().raw()})
+    {
+        Guest::entry(space.l3, 0) = pte::make(Mfn{bad}, kReadWrite);
+        EXPECT_FALSE(access_allowed_now(space.l4, id, 0, false)) << bad;
+    }
+    EXPECT_FALSE(access_allowed_now(kInvalidMfn, id, 0, false));
+}
+
+TEST_F(PageTables, RightsToDeviceMemoryDoNotReachWhatIsDenied)
+{
+    // The control domain may give a guest device memory, not our interrupt controllers.
+    static bool const denied = [] {
+        deny_device_frames(Mfn{0xfee00}, Mfn{0xfee01});
+        return true;
+    }();
+    ASSERT_TRUE(denied);
+    Guest guest(domain());
+    guest.domain().io_memory = heap_new<RangeSet>();
+    ASSERT_TRUE(guest.domain().io_memory->add(0xfed00, 0xfeeff));
+    auto const space = guest.space({guest.page()});
+    unsigned rounds = 0;
+    ASSERT_TRUE(get(guest, space.l4, FrameType::L4, 1000, rounds));
+    EXPECT_TRUE(update(guest, space.l1, 9, pte::make(Mfn{0xfed00}, kReadWrite)));
+    EXPECT_EQ(update(guest, space.l1, 10, pte::make(Mfn{0xfee00}, kReadWrite)).error(), Errno::Perm);
+    EXPECT_EQ(update(guest, space.l1, 10, pte::make(Mfn{0xfec00}, kReadWrite)).error(), Errno::Perm) << "not given";
+    put(guest, space.l4, FrameType::L4, 1000);
 }
 
 } // namespace

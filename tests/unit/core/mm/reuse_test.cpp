@@ -3,6 +3,8 @@
 #include <guest.hpp>
 #include <machine_test.hpp>
 
+#include <core/domain/range_set.hpp>
+#include <core/mm/allocator.hpp>
 #include <core/mm/buddy.hpp>
 #include <core/mm/tlb_clock.hpp>
 
@@ -69,6 +71,33 @@ TEST_F(Reuse, AMergedBlockRemembersTheLaterFree)
     for (unsigned i = 0; i < 2; ++i)
         frame_info(block + i)->ownership = ownership;
     free_frames(block, 3);
+}
+
+TEST_F(Reuse, AFrameThatWasMappedUncachedIsWrittenBackBeforeItIsATable)
+{
+    // XSA-402: stores through a write-combining mapping bypass the caches, so a check of the contents could see lines that
+    // the MMU does not.
+    Guest guest(domain());
+    guest.domain().io_memory = heap_new<RangeSet>(); // only such domains may choose cache modes
+    auto const space = guest.space({guest.page()});
+    guest.run_on(space);
+    Mfn const page = guest.page();
+    Mfn const plain = guest.page();
+    ASSERT_EQ(guest.set_entry(space.l1, 9, pte::make(page, host::kReadWrite | pte::kWriteThrough)), 0);
+    ASSERT_EQ(guest.set_entry(space.l1, 9, 0), 0);
+    host::flushes().last_written_back = kInvalidMfn;
+    ASSERT_EQ(guest.pin(plain, 1), 0);
+    EXPECT_EQ(host::flushes().last_written_back, kInvalidMfn);
+    ASSERT_EQ(guest.pin(page, 1), 0);
+    EXPECT_EQ(host::flushes().last_written_back, page);
+    ASSERT_EQ(guest.unpin(page), 0);
+    host::flushes().last_written_back = kInvalidMfn;
+    {
+        Guard guard(guest.domain().mmu_lock);
+        ASSERT_TRUE(get_descriptor_page(guest.domain(), page));
+        put_descriptor_page(page);
+    }
+    EXPECT_EQ(host::flushes().last_written_back, page) << "a descriptor table as well";
 }
 
 } // namespace

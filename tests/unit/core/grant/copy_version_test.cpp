@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// Grants: copying, and the two layouts of entries.
+#include "grant_fixture.hpp"
+
+namespace hv
+{
+namespace
+{
+
+TEST_F(GrantCopyTest, BytesArriveAndNothingStaysInUse)
+{
+    permit(8, GTF_readonly);
+    Mfn const own = host::guest_page(*mapper_);
+    port::frame_data(page_)[4095] = std::byte{0x77};
+    EXPECT_EQ(copy_from(8, 4000, own, 10, 96).status, GNTST_okay);
+    EXPECT_EQ(port::frame_data(own)[9], std::byte{0});
+    EXPECT_EQ(port::frame_data(own)[10], std::byte{0x5a});
+    EXPECT_EQ(port::frame_data(own)[105], std::byte{0x77});
+    EXPECT_EQ(port::frame_data(own)[106], std::byte{0});
+    expect_unused(8);
+    EXPECT_EQ(frame_info(own)->count(), 1u);
+}
+
+TEST_F(GrantCopyTest, BoundsAndRightsAreChecked)
+{
+    permit(8, GTF_readonly);
+    Mfn const own = host::guest_page(*mapper_);
+    EXPECT_EQ(copy_from(8, 4000, own, 0, 97).status, GNTST_bad_copy_arg);
+    EXPECT_EQ(copy_from(8, 0, own, 4095, 2).status, GNTST_bad_copy_arg);
+    EXPECT_EQ(copy_from(8, 0, page_, 0, 2).status, GNTST_bad_page) << "not the caller's frame";
+    EXPECT_EQ(copy_from(8, 0, l1_, 0, 2).status, GNTST_bad_page) << "a page table is never written";
+    abi::gnttab_copy backwards{};
+    backwards.source.u.gmfn = own.raw();
+    backwards.source.domid = DOMID_SELF;
+    backwards.dest.u.ref = 8;
+    backwards.dest.domid = granter_->id().raw();
+    backwards.len = 16;
+    backwards.flags = GNTCOPY_dest_gref;
+    EXPECT_EQ(grant::copy(vcpu(), backwards), GNTST_general_error) << "granted for reading only";
+    backwards.flags = 0;
+    EXPECT_EQ(grant::copy(vcpu(), backwards), GNTST_permission_denied) << "another domain's frame without a grant";
+    expect_unused(8);
+}
+
+class GrantVersionTest : public GrantCopyTest
+{
+protected:
+    abi::grant_entry_v2& shared_v2(std::uint32_t ref)
+    {
+        return reinterpret_cast<abi::grant_entry_v2*>(port::frame_data(granter_->grants->shared_frame(0).value()))[ref];
+    }
+    std::uint16_t& status_word(std::uint32_t ref)
+    {
+        return reinterpret_cast<std::uint16_t*>(port::frame_data(granter_->grants->status_frame(0).value()))[ref];
+    }
+    void permit_v2(std::uint32_t ref, std::uint16_t flags = 0)
+    {
+        shared_v2(ref).full_page.frame = page_.raw();
+        shared_v2(ref).hdr.domid = mapper_->id().raw();
+        shared_v2(ref).hdr.flags = static_cast<std::uint16_t>(GTF_permit_access | flags);
+    }
+};
+
+TEST_F(GrantVersionTest, ReservedEntriesSurviveTheChangeBothWays)
+{
+    permit(1);
+    permit(8);
+    auto const store = map(1, 1);
+    ASSERT_EQ(store.status, GNTST_okay);
+    EXPECT_TRUE(granter_->grants->set_version(2));
+    EXPECT_EQ(granter_->grants->version(), 2u);
+    EXPECT_EQ(shared_v2(1).full_page.frame, page_.raw());
+    EXPECT_EQ(shared_v2(1).hdr.flags, GTF_permit_access);
+    EXPECT_EQ(status_word(1), GTF_reading | GTF_writing);
+    EXPECT_EQ(shared_v2(8).hdr.flags, 0u);
+    EXPECT_TRUE(granter_->grants->set_version(1));
+    EXPECT_EQ(shared(1).flags, GTF_permit_access | GTF_reading | GTF_writing);
+    EXPECT_EQ(unmap(store), GNTST_okay);
+    expect_unused(1);
+}
+
+TEST_F(GrantVersionTest, ChangeIsRefusedWhileOtherGrantsAreInUse)
+{
+    permit(8);
+    auto const mapped = map(8, 1);
+    EXPECT_EQ(granter_->grants->set_version(2).error(), Errno::Busy);
+    EXPECT_EQ(unmap(mapped), GNTST_okay);
+    EXPECT_TRUE(granter_->grants->set_version(2));
+    Mfn const status = granter_->grants->status_frame(0).value();
+    ASSERT_TRUE(get_frame(status, granter_->id())); // the guest has it mapped
+    EXPECT_EQ(granter_->grants->set_version(1).error(), Errno::Busy);
+    put_frame(status);
+    EXPECT_TRUE(granter_->grants->set_version(1));
+    EXPECT_EQ(granter_->grants->set_version(3).error(), Errno::Inval);
+}
+
+TEST_F(GrantVersionTest, DomainLimitedToVersion1StaysThere)
+{
+    DomainSettings settings;
+    settings.max_grant_version = 1;
+    Domain& old = host::make_domain(settings, 1);
+    EXPECT_EQ(old.grants->set_version(2).error(), Errno::NoSys);
+    host::destroy(old);
+}
+
+TEST_F(GrantVersionTest, Version2MapsAndCountsInStatusWords)
+{
+    ASSERT_TRUE(granter_->grants->set_version(2));
+    permit_v2(20);
+    auto const mapped = map(20, 1);
+    ASSERT_EQ(mapped.status, GNTST_okay);
+    EXPECT_EQ(status_word(20), GTF_reading | GTF_writing);
+    EXPECT_EQ(shared_v2(20).hdr.flags, GTF_permit_access) << "the guest's word is left alone";
+    EXPECT_EQ(unmap(mapped), GNTST_okay);
+    EXPECT_EQ(status_word(20), 0u);
+    EXPECT_EQ(map(256, 1).status, GNTST_bad_gntref) << "half as many entries to a frame";
+}
+
+TEST_F(GrantVersionTest, PartOfAPageCanBeCopiedButNotMapped)
+{
+    ASSERT_TRUE(granter_->grants->set_version(2));
+    permit_v2(20, GTF_sub_page);
+    shared_v2(20).sub_page.page_off = 100;
+    shared_v2(20).sub_page.length = 50;
+    Mfn const own = host::guest_page(*mapper_);
+    EXPECT_EQ(map(20, 1).status, GNTST_general_error);
+    EXPECT_EQ(copy_from(20, 100, own, 0, 50).status, GNTST_okay);
+    EXPECT_EQ(copy_from(20, 100, own, 0, 51).status, GNTST_general_error);
+    EXPECT_EQ(copy_from(20, 99, own, 0, 10).status, GNTST_general_error);
+    EXPECT_EQ(status_word(20), 0u);
+}
+
+} // namespace
+} // namespace hv
