@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import ROOT
+from harness.cases import EMULATOR_ATTEMPTS
 from harness.control import ControlDomain, ControlOptions, log_directory
-from harness.qemu import MachineError, MachineOptions
+from harness.qemu import EmulatorCrash, MachineError, MachineOptions
 from run import attach_terminal
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -83,7 +84,17 @@ def tell(domain: ControlDomain) -> tuple[bool, Timing]:
 
 
 def run_demo(arguments: argparse.Namespace, hypervisor: str) -> tuple[bool, Timing]:
-    """Runs the demonstration once."""
+    """Runs the demonstration; from the start again, and saying so, when QEMU itself crashes under it."""
+    for _ in range(EMULATOR_ATTEMPTS - 1):
+        try:
+            return run_demo_once(arguments, hypervisor)
+        except EmulatorCrash as crash:
+            print(f"\n{str(crash).splitlines()[0]}\nThat is the emulator's own fault; starting the machine again.\n", flush=True)
+    return run_demo_once(arguments, hypervisor)
+
+
+def run_demo_once(arguments: argparse.Namespace, hypervisor: str) -> tuple[bool, Timing]:
+    """Runs the demonstration in one machine."""
     name = "Tessera" if hypervisor == "tessera" else "stock Xen with xl" if hypervisor == "stock" else hypervisor
     print(f"== {name}: QEMU (TCG, no KVM), {arguments.cpus} CPUs, 2 GiB ==", flush=True)
     options = make_options(arguments, hypervisor)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from . import ROOT
 from .control import ControlDomain, ControlOptions, ScriptResult, Step, log_directory
-from .qemu import MachineError
+from .qemu import EmulatorCrash, MachineError
 
+EMULATOR_ATTEMPTS = 3
 GUEST_FUNCTIONS = ROOT / "tests" / "system" / "scripts" / "guests.sh"
 
 
@@ -94,13 +95,25 @@ def expect_step(result: ScriptResult, name: str, code: int = 0, pattern: str | N
     return step
 
 
+def run_until_qemu_survives(item: Case, hypervisor: str, echo: bool) -> None:
+    """Runs one test; again, and saying so, when the emulator itself crashed under it."""
+    for attempt in range(1, EMULATOR_ATTEMPTS + 1):
+        try:
+            item.function(Context(item.name, hypervisor, echo))
+            return
+        except EmulatorCrash as crash:
+            if attempt == EMULATOR_ATTEMPTS:
+                raise
+            print(f"      {item.name}: {str(crash).splitlines()[0]}; once more", flush=True)
+
+
 def run_case(item: Case, hypervisor: str, echo: bool) -> tuple[str, str]:
     """Runs one test; returns its verdict (pass, FAIL, skip) and a text."""
     missing = [name for name in item.needs if not (ROOT / "build" / name).exists()]
     if missing:
         return "FAIL", f"needs build/{missing[0]} (hint: make all guest-kernel)"
     try:
-        item.function(Context(item.name, hypervisor, echo))
+        run_until_qemu_survives(item, hypervisor, echo)
     except Skip as reason:
         return "skip", str(reason)
     except (Failure, MachineError, OSError, subprocess.CalledProcessError) as error:

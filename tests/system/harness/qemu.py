@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -21,6 +22,14 @@ def patience() -> float:
 
 class MachineError(Exception):
     """The machine did not do what was waited for; the text carries the end of its console."""
+
+
+class EmulatorCrash(MachineError):
+    """QEMU itself died of a signal, which says nothing about the software in the machine.
+
+    QEMU 7.2's multi-threaded TCG does so now and then when one virtual CPU moves a PCI device's registers while another
+    one accesses some device: the kernel's log has a read through a null pointer in qemu-system-x86_64 then.
+    """
 
 
 @dataclass
@@ -105,7 +114,7 @@ class Machine:
                 if match:
                     return match
                 if self._ended:
-                    raise MachineError(self._explain(f"the machine ended before '{pattern}'"))
+                    raise self._why_ended(f"the machine ended before '{pattern}'")
                 death = self._fatal.search(self._text) if self._fatal else None
                 if death:
                     self._changed.wait(2)  # the rest of its last words
@@ -156,6 +165,16 @@ class Machine:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _why_ended(self, what: str) -> MachineError:
+        """The error for an end that nobody waited for; QEMU has closed its output, so its exit code is at hand."""
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        if code < 0:
+            return EmulatorCrash(self._explain(f"QEMU died of {signal.Signals(-code).name}: {what}"))
+        return MachineError(self._explain(what))
 
     def _explain(self, what: str) -> str:
         errors = self.log.with_suffix(".qemu").read_text(errors="replace").strip()

@@ -9,12 +9,13 @@ import os
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness.cases import Case, Failure, Skip, expect_step, run_cases  # noqa: E402
 from harness.control import ScriptResult  # noqa: E402
-from harness.qemu import Machine, MachineError, MachineOptions, command_line  # noqa: E402
+from harness.qemu import EmulatorCrash, Machine, MachineError, MachineOptions, command_line  # noqa: E402
 
 
 def run_quietly(cases: list[Case]) -> tuple[int, str]:
@@ -54,6 +55,32 @@ class RunnerTest(unittest.TestCase):
             code, output = run_quietly([Case("good", lambda _: None, ()), case])
             self.assertEqual(code, 1, case.name)
             self.assertIn("1 passed, 1 failed", output)
+
+    def test_emulator_crash_is_no_verdict(self) -> None:
+        """A test under which QEMU died runs again, and says so; it fails when QEMU never lives to its end."""
+        for crashes, expected in ((2, 0), (3, 1)):
+            left = crashes
+
+            def dies_at_first(_: object) -> None:
+                nonlocal left
+                if left > 0:
+                    left -= 1
+                    raise EmulatorCrash("QEMU died of SIGSEGV")
+
+            code, output = run_quietly([Case("unlucky", dies_at_first, ())])
+            self.assertEqual(code, expected)
+            self.assertEqual(output.count("QEMU died of SIGSEGV; once more"), 2)
+
+    def test_emulator_crash_is_recognised(self) -> None:
+        """A QEMU that dies of a signal is told from a machine that ends by itself."""
+        for end, kind in (("kill -SEGV $$", EmulatorCrash), ("exit 0", MachineError)):
+            with tempfile.TemporaryDirectory() as scratch, \
+                    unittest.mock.patch("harness.qemu.command_line", return_value=["sh", "-c", f"echo hello; {end}"]), \
+                    Machine(MachineOptions(), Path(scratch, "log")) as machine:
+                machine.wait_for("hello", 10)
+                with self.assertRaises(MachineError) as caught:
+                    machine.wait_for("more", 10)
+                self.assertIs(type(caught.exception), kind)
 
     def test_nothing_ran(self) -> None:
         """No test, or only skipped ones: not a success."""
