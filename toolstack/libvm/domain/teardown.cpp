@@ -17,6 +17,7 @@ namespace
 constexpr std::chrono::seconds kBackendLimit{30};
 constexpr std::chrono::seconds kLoopLimit{10};
 constexpr std::chrono::seconds kDomainLimit{30};
+constexpr std::chrono::milliseconds kLookAgain{50};
 
 /// The back-end devices that the kernel has for a domain, as the store knows them.
 std::vector<std::string> backend_devices(Store const& store, DomainId domain)
@@ -89,7 +90,9 @@ void destroy_domain(Host& host, DomainId domain, Uuid const& uuid)
         auto const info = host.hypervisor.domain(domain);
         return !info || info->uuid != uuid;
     };
-    if (!host.store.wait_until("@releaseDomain", kDomainLimit, gone))
+    // Store daemons tell that a domain begins to end. It ends for good when the last of them, and the console daemon, has
+    // let go of its pages, of which nobody tells: until then we look again now and then.
+    if (!host.store.wait_until("@releaseDomain", kDomainLimit, gone, kLookAgain))
     {
         throw Error(ExitCode::Timeout, "pages of the domain are still mapped by others");
     }

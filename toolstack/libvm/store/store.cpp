@@ -147,7 +147,7 @@ std::optional<std::string> Store::receive_event() const
 }
 
 bool Store::wait_until(std::string const& path, std::chrono::milliseconds limit,
-                       std::function<bool()> const& done) const
+                       std::function<bool()> const& done, std::chrono::milliseconds look_again) const
 {
     if (done())
     {
@@ -166,7 +166,8 @@ bool Store::wait_until(std::string const& path, std::chrono::milliseconds limit,
     {
         auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
         pollfd entry{wait_fd(), POLLIN, 0};
-        if (left > 0 && ::poll(&entry, 1, static_cast<int>(std::min<long long>(left, 60'000))) < 0 && errno != EINTR)
+        auto const pause = static_cast<int>(std::min<long long>(left, look_again.count()));
+        if (left > 0 && ::poll(&entry, 1, pause) < 0 && errno != EINTR)
         {
             throw system_error("waiting for the store", errno);
         }

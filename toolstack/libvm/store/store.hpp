@@ -46,8 +46,9 @@ public:
     bool has_events() const { return !events_.empty(); }
 
     /// Watches `path` until `done()` is true or the time is over; false in the latter case.
-    /// `done` is asked first, after each event, and at the end.
-    bool wait_until(std::string const& path, std::chrono::milliseconds limit, std::function<bool()> const& done) const;
+    /// `done` is asked first, after each event, after each `look_again`, and at the end.
+    bool wait_until(std::string const& path, std::chrono::milliseconds limit, std::function<bool()> const& done,
+                    std::chrono::milliseconds look_again = std::chrono::minutes{1}) const;
 
 private:
     std::optional<std::string> receive_event() const;
