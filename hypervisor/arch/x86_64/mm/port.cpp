@@ -16,6 +16,8 @@
 #include <lib/log.hpp>
 #include <port/port.hpp>
 
+#include <config.hpp>
+
 namespace hv
 {
 
@@ -122,15 +124,15 @@ void port::log_guest_state()
     log_error("  vCPU {} of domain {}, {} mode, vector {x} error {x} cr2 {x}", vcpu.id(), vcpu.domain().id(),
               vcpu.pv.in_kernel ? "kernel" : "user", frame.vector, frame.error_code, vcpu.info->arch.cr2);
     log_error("  rip {x} cs {x} rflags {x} rsp {x} ss {x}", frame.rip, frame.cs, frame.rflags, frame.rsp, frame.ss);
-    log_error("  rax {x} rbx {x} rcx {x} rdx {x} rsi {x} rdi {x}", frame.rax, frame.rbx, frame.rcx, frame.rdx, frame.rsi,
-              frame.rdi);
+    log_error("  rax {x} rbx {x} rcx {x} rdx {x} rsi {x} rdi {x}", frame.rax, frame.rbx, frame.rcx, frame.rdx,
+              frame.rsi, frame.rdi);
     log_error("  rbp {x} r8 {x} r9 {x} r10 {x} r11 {x}", frame.rbp, frame.r8, frame.r9, frame.r10, frame.r11);
     log_error("  r12 {x} r13 {x} r14 {x} r15 {x}", frame.r12, frame.r13, frame.r14, frame.r15);
     std::uint64_t words[64];
     if (vcpu.pv.in_kernel && port::copy_from_guest(words, GuestVirtual{frame.rsp}, sizeof(words)))
         for (unsigned i = 0; i < 64; i += 4)
             log_error("  stack {x} {x} {x} {x}", words[i], words[i + 1], words[i + 2], words[i + 3]);
-    for (unsigned i = 0; i < 8; ++i)
+    for (unsigned i = 0; config::kHypercallHistory && i < 8; ++i)
     {
         std::uint32_t const call = vcpu.last_hypercalls[(vcpu.last_hypercall_next + i) % 8];
         log_error("  hypercall {} operation {x}", call >> 16, call & 0xffff);

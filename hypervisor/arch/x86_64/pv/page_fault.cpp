@@ -95,7 +95,8 @@ StoreOutcome drop_device_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t addre
     {
         Guard guard(vcpu.domain().mmu_lock);
         auto const slot = find_leaf(vcpu.pv.kernel_root, address);
-        if (!slot || (slot.value().entry & pte::kPresent) == 0 || !device_frame_read_only(pte::frame(slot.value().entry)))
+        if (!slot || (slot.value().entry & pte::kPresent) == 0 ||
+            !device_frame_read_only(pte::frame(slot.value().entry)))
             return StoreOutcome::NotOurs;
     }
     GuestEmulation emulation(vcpu, frame);
