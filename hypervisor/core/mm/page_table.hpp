@@ -46,8 +46,8 @@ private:
 struct MappingRights
 {
     Domain& table_owner;
-    DomainId frame_owner;   // the table owner itself, DOMID_IO for device memory, DOMID_XEN, or a foreign domain
-    bool foreign = false;   // frame_owner was named by a privileged caller
+    DomainId frame_owner; // the table owner itself, DOMID_IO for device memory, DOMID_XEN, or a foreign domain
+    bool foreign = false; // frame_owner was named by a privileged caller
 };
 
 enum class UpdateKind : std::uint8_t

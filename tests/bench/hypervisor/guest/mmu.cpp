@@ -82,7 +82,7 @@ void measure_pinning()
 {
     std::uint64_t* const table = guest::page(0);
     for (unsigned i = 0; i < 62; ++i)
-        table[i * 8] = guest::frame_of(guest::page(1 + i)) << 12 | kTable;
+        table[i] = guest::frame_of(guest::page(1 + i)) << 12 | kTable;
     BENCH_REQUIRE(guest::make_read_only(table), 0);
     abi::mmuext_op ops[2]{};
     ops[0].cmd = MMUEXT_PIN_L1_TABLE;
