@@ -14,7 +14,7 @@ part = +@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) -f $(1) $(2)
 
 # Whatever produces something needs the packages; `make setup` is quick when nothing is missing.
 build_goals := all hypervisor store toolstack guest-kernel guest-kernel-rebase image demo demo-vs-xen iso test lint format \
-               fuzz bench-store
+               fuzz bench-store bench-hypervisor
 config_goals := menuconfig olddefconfig defconfig debug_defconfig release_defconfig savedefconfig
 
 .PHONY: help setup clean $(build_goals) $(config_goals)
@@ -74,6 +74,9 @@ fuzz: ## Run the hypercall fuzzer (SECONDS_TO_RUN=600)
 
 bench-store: ## Compare the store daemon with Debian's two
 	$(call part,xenstore-like/build.mk,bench)
+
+bench-hypervisor: hypervisor ## Count the instructions of each operation here and on stock Xen
+	$(call part,tests/bench/hypervisor/build.mk,bench)
 
 $(config_goals):
 	$(call part,hypervisor/configs/config.mk,$@)

@@ -40,10 +40,27 @@ $(B)/entry_offsets.s: $(ARCH)/entry/offsets.cxx hypervisor/build.mk $(config_hea
 $(B)/entry_offsets.h: $(B)/entry_offsets.s
 	@sed -n 's/^.*->\([A-Za-z0-9_]*\) [$$]*\(-*[0-9]*\).*$$/#define \1 \2/p' $< > $@
 
+# All C++ is optimised as one: what is small and called from another file becomes part of its caller. The exception
+# defines functions (memcpy and its like) that the compiler makes up calls of when everything else is already compiled.
+ifeq ($(CONFIG_OPTIMISE_WHOLE)$(findstring clang,$(CXX)),y)
+lto := -flto=1 -flto-partition=one
+lto_excluded := $(ARCH)/boot/memory_functions.cpp
+lto_objects := $(filter-out $(lto_excluded:%.cpp=$(B)/%.o),$(filter $(sources:%.cpp=$(B)/%.o),$(objects)))
+linked := $(B)/whole.o $(filter-out $(lto_objects),$(objects))
+
+$(lto_objects): OBJECT_FLAGS := $(lto)
+
+$(B)/whole.o: $(lto_objects)
+	@echo "  LTO $@"
+	@$(CXX) $(CXXFLAGS) -w $(lto) -r -flinker-output=nolto-rel -nostdlib -o $@ $^
+else
+linked := $(objects)
+endif
+
 $(B)/%.o: %.cpp hypervisor/build.mk $(config_header)
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
-	@$(CXX) $(CXXFLAGS) -c -o $@ $<
+	@$(CXX) $(CXXFLAGS) $(OBJECT_FLAGS) -c -o $@ $<
 
 $(B)/%.S.o: %.S hypervisor/build.mk $(B)/entry_offsets.h $(config_header)
 	@mkdir -p $(@D)
@@ -57,14 +74,14 @@ $(B)/symbols_empty.S: $(symbols)
 	@mkdir -p $(@D)
 	@$(PYTHON) $(symbols) --empty > $@.tmp && mv $@.tmp $@
 
-$(B)/tessera.first: $(objects) $(linker_script) $(B)/symbols_empty.S
+$(B)/tessera.first: $(linked) $(linker_script) $(B)/symbols_empty.S
 	@$(CXX) $(ASFLAGS) -MF $(B)/symbols_empty.d -c -o $(B)/symbols_empty.o $(B)/symbols_empty.S
-	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(objects) $(B)/symbols_empty.o $(archives)
+	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(linked) $(B)/symbols_empty.o $(archives)
 
 build/tessera: $(B)/tessera.first $(symbols)
 	@$(PYTHON) $(symbols) $(if $(CONFIG_SYMBOL_TABLE),$(B)/tessera.first,--empty) > $(B)/symbols.S
 	@$(CXX) $(ASFLAGS) -MF $(B)/symbols.d -c -o $(B)/symbols.o $(B)/symbols.S
-	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -Wl,-Map,$(B)/tessera.map -o $(B)/tessera.elf $(objects) $(B)/symbols.o $(archives)
+	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -Wl,-Map,$(B)/tessera.map -o $(B)/tessera.elf $(linked) $(B)/symbols.o $(archives)
 	@cp $(B)/tessera.elf $(B)/tessera.tmp && strip --strip-debug $(B)/tessera.tmp && mv $(B)/tessera.tmp $@
 	@echo "  LD  $@"
 

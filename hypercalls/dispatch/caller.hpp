@@ -48,6 +48,13 @@ private:
 // What a handler returns: a value for rax, an error, or Errno::Restart.
 using CallResult = Result<std::int64_t>;
 
+// The same as the guest sees it in rax or in a multicall entry.
+inline std::uint64_t register_value(CallResult const& result)
+{
+    return result ? static_cast<std::uint64_t>(result.value())
+                  : static_cast<std::uint64_t>(-static_cast<std::int64_t>(result.error()));
+}
+
 template<typename T>
 concept AbiSafe = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
 
@@ -61,17 +68,20 @@ public:
     Result<T> read(std::uint64_t index = 0) const
     {
         T value;
-        if (!port::copy_from_guest(&value, at(index), sizeof(T)))
+        if (!port::copy_from_guest(&value, address(index), sizeof(T)))
             return Errno::Fault;
         return value;
     }
+    [[nodiscard]] GuestVirtual address(std::uint64_t index) const
+    {
+        return GuestVirtual{address_.raw() + index * sizeof(T)};
+    }
     [[nodiscard]] bool read_array(T* into, std::uint64_t first, std::uint64_t count) const
     {
-        return port::copy_from_guest(into, at(first), count * sizeof(T));
+        return port::copy_from_guest(into, address(first), count * sizeof(T));
     }
 
-protected:
-    [[nodiscard]] GuestVirtual at(std::uint64_t index) const { return GuestVirtual{address_.raw() + index * sizeof(T)}; }
+private:
     GuestVirtual address_;
 };
 
@@ -103,7 +113,7 @@ public:
     using GuestIn<T>::GuestIn;
     Result<void> write(T const& value, std::uint64_t index = 0) const
     {
-        if (!port::copy_to_guest(this->at(index), &value, sizeof(T)))
+        if (!port::copy_to_guest(this->address(index), &value, sizeof(T)))
             return Errno::Fault;
         return {};
     }

@@ -1,98 +1,109 @@
 // SPDX-License-Identifier: MIT
-// The top level: a table indexed by number, and multicall, which runs it for a list.
+// The table of the top level, and multicall, which runs it for a list.
 #include <hypercalls/dispatch/hypercall.hpp>
 
 #include <core/domain/guest_iret.hpp>
-#include <core/trace/count.hpp>
 #include <hypercalls/handlers/all.hpp>
-
-#include <array>
 
 namespace hv
 {
 namespace
 {
 
-constexpr std::size_t kNumbers = 64;
-
-struct Row
+CallResult unknown(Caller&)
 {
-    CallResult (*call)(Caller&) = nullptr;
-    std::uint16_t counter = 0;
-};
-
-CallResult unreachable_iret(Caller&)
-{
-    return Errno::NoSys; // the entry code and multicall handle iret before they look here
+    return Errno::NoSys;
 }
 
-consteval std::array<Row, kNumbers> make_table()
+CallResult iret(Caller& caller)
 {
-    std::array<Row, kNumbers> table{};
+    port::guest_iret(caller.vcpu());
+    return Errno::FrameReplaced;
+}
+
+consteval auto make_table()
+{
+    std::array<HypercallRow, kHypercallNumbers + 1> table{};
+    table.fill({&unknown, static_cast<std::uint16_t>(Counter::Unknown_hypercall)});
 #define HV_HYPERCALL(number, name, function, doc) \
-    table[number] = Row{&function, static_cast<std::uint16_t>(Counter::Call_##name)};
+    table[number] = {&function, static_cast<std::uint16_t>(Counter::Call_##name)};
     using namespace handlers;
 #include <hypercalls/table/hypercalls.def>
 #undef HV_HYPERCALL
     return table;
 }
 
-constexpr std::array<Row, kNumbers> kTable = make_table();
-
 } // namespace
 
-CallResult dispatch_hypercall(Vcpu& vcpu, std::uint64_t number, HypercallArgs& args)
-{
-    if (number >= kNumbers || kTable[number].call == nullptr) [[unlikely]]
-    {
-        count(vcpu, Counter::Unknown_hypercall);
-        return Errno::NoSys;
-    }
-    count(vcpu, static_cast<Counter>(kTable[number].counter));
-    Caller caller(vcpu, args);
-    return kTable[number].call(caller);
-}
+constinit std::array<HypercallRow, kHypercallNumbers + 1> const kHypercallTable = make_table();
 
 namespace handlers
 {
+namespace
+{
+
+// A multicall_entry, with its arguments as dispatch takes them.
+struct ListedCall
+{
+    std::uint64_t number;
+    std::uint64_t result;
+    HypercallArgs args;
+};
+static_assert(sizeof(ListedCall) == sizeof(abi::multicall_entry));
+static_assert(offsetof(ListedCall, result) == offsetof(abi::multicall_entry, result));
+static_assert(offsetof(ListedCall, args) == offsetof(abi::multicall_entry, args));
+
+constexpr std::uint64_t kChunk = 8; // entries copied in at a time
+constexpr std::int32_t kEntryUnits = 8;
+
+CallResult restart_at(Caller& caller, std::uint64_t index)
+{
+    caller.args.value[0] += index * sizeof(ListedCall);
+    caller.args.value[1] -= index;
+    return Errno::Restart;
+}
+
+// Copies in the next entries; how many. One at a time where a whole chunk cannot be read, so that those before the bad
+// one still run.
+std::uint64_t read_chunk(GuestIn<ListedCall> const& list, ListedCall (&chunk)[kChunk], std::uint64_t first,
+                         std::uint64_t count)
+{
+    std::uint64_t const wanted = count - first < kChunk ? count - first : kChunk;
+    if (list.read_array(chunk, first, wanted)) [[likely]]
+        return wanted;
+    return list.read_array(chunk, first, 1) ? 1 : 0;
+}
+
+} // namespace
 
 // Runs each entry as a call of its own. An entry that must restart is written back with its progress and the multicall
 // itself restarts from it. An iret ends the list: the guest kernel is left, so nothing after it may run (XSA-213).
 CallResult multicall(Caller& caller)
 {
-    std::uint64_t const count = static_cast<std::uint32_t>(caller.args.value[1]);
-    GuestInOut<abi::multicall_entry> const list(caller.args.value[0]);
-    for (std::uint64_t i = 0; i < count; ++i)
+    caller.args.value[1] = static_cast<std::uint32_t>(caller.args.value[1]);
+    std::uint64_t const count = caller.args.value[1];
+    GuestInOut<ListedCall> const list(caller.args.value[0]);
+    ListedCall chunk[kChunk];
+    for (std::uint64_t first = 0; first < count;)
     {
-        if (caller.spend(8))
+        if (caller.spend(kEntryUnits * kChunk))
+            return restart_at(caller, first);
+        std::uint64_t const end = first + read_chunk(list, chunk, first, count);
+        HV_REQUIRE(end != first, Errno::Fault);
+        for (ListedCall* entry = chunk; first != end; ++first, ++entry)
         {
-            caller.args.value[0] += i * sizeof(abi::multicall_entry);
-            caller.args.value[1] = count - i;
-            return Errno::Restart;
+            HV_REQUIRE(entry->number != __HYPERVISOR_multicall, Errno::Inval);
+            CallResult const result = dispatch_hypercall(caller.vcpu(), entry->number, entry->args);
+            if (!result && result.error() == Errno::FrameReplaced)
+                return result;
+            if (!result && result.error() == Errno::Restart)
+            {
+                HV_TRY_VOID(list.write(*entry, first));
+                return restart_at(caller, first);
+            }
+            std::uint64_t const value = register_value(result);
+            HV_REQUIRE(port::store_to_guest(list.address(first) + offsetof(ListedCall, result), value), Errno::Fault);
         }
-        abi::multicall_entry entry = HV_TRY(list.read(i));
-        if (entry.op == __HYPERVISOR_iret)
-        {
-            port::guest_iret(caller.vcpu());
-            return std::int64_t{0};
-        }
-        HV_REQUIRE(entry.op != __HYPERVISOR_multicall, Errno::Inval);
-        HypercallArgs args;
-        for (unsigned a = 0; a < 6; ++a)
-            args.value[a] = entry.args[a];
-        CallResult const result = dispatch_hypercall(caller.vcpu(), entry.op, args);
-        if (!result && result.error() == Errno::Restart)
-        {
-            for (unsigned a = 0; a < 6; ++a)
-                entry.args[a] = args.value[a];
-            HV_TRY_VOID(list.write(entry, i));
-            caller.args.value[0] += i * sizeof(abi::multicall_entry);
-            caller.args.value[1] = count - i;
-            return Errno::Restart;
-        }
-        entry.result = result ? static_cast<std::uint64_t>(result.value())
-                              : static_cast<std::uint64_t>(-static_cast<std::int64_t>(result.error()));
-        HV_TRY_VOID(list.write(entry, i));
     }
     return std::int64_t{0};
 }

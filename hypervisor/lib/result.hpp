@@ -42,6 +42,7 @@ enum class Errno : std::int32_t
     NoBufs = 105,
     NxIo = 6,
     TimedOut = 110,
+    FrameReplaced = 86, // ours alone: an iret has written the guest's frame, so there is no result to put into it
 };
 
 template<typename T>
@@ -95,14 +96,16 @@ private:
 
 // The same for Result<void>.
 #define HV_TRY_VOID(expression) \
-    do { \
+    do \
+    { \
         if (auto const hv_try_result = (expression); !hv_try_result) [[unlikely]] \
             return hv_try_result.error(); \
     } while (0)
 
 // Returns `error` unless `condition` holds.
 #define HV_REQUIRE(condition, error) \
-    do { \
+    do \
+    { \
         if (!(condition)) [[unlikely]] \
             return (error); \
     } while (0)

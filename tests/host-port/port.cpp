@@ -97,6 +97,11 @@ bool copy_to_guest(GuestVirtual destination, void const* source, std::size_t byt
     return host::copy_out(destination.raw(), source, bytes);
 }
 
+bool store_to_guest(GuestVirtual destination, std::uint64_t value)
+{
+    return host::copy_out(destination.raw(), &value, sizeof(value));
+}
+
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     ++host::flush_record.calls;

@@ -7,7 +7,7 @@ namespace hv
 class Vcpu;
 namespace port
 {
-// Replaces the current vCPU's frame as the iret hypercall does and sets PvState::frame_replaced.
+// Replaces the current vCPU's frame as the iret hypercall does: the caller returns Errno::FrameReplaced.
 void guest_iret(Vcpu& vcpu);
 } // namespace port
 } // namespace hv

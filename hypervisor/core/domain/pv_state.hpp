@@ -22,14 +22,13 @@ struct Callback
 struct PvState
 {
     // Saved by the context switch; while the vCPU runs, the live values are in the CPU's frame and in hardware.
-    abi::cpu_user_regs regs{};      // cs/ss as loaded in hardware (RPL 3); ds, es, fs, gs selectors included
+    abi::cpu_user_regs regs{}; // cs/ss as loaded in hardware (RPL 3); ds, es, fs, gs selectors included
     std::uint64_t fs_base = 0;
     std::uint64_t gs_base_kernel = 0; // active while in guest kernel mode
     std::uint64_t gs_base_user = 0;   // active while in guest user mode
     std::uint16_t gs_user_selector = 0;
 
-    bool in_kernel = true;          // guest kernel or guest user mode: the only truth about privilege (both run at CPL 3)
-    bool frame_replaced = false;    // an iret inside a multicall has written the frame: no result goes into it
+    bool in_kernel = true; // guest kernel or guest user mode: the only truth about privilege (both run at CPL 3)
     bool fpu_task_switched = false; // virtual CR0.TS
     std::uint8_t iopl = 0;          // virtual IOPL
     std::uint64_t cr4 = 0;          // the guest-controlled bits: TSD, DE, FSGSBASE, OSXSAVE
@@ -37,10 +36,10 @@ struct PvState
     std::uint64_t dr6 = 0xffff0ff0;
     std::uint64_t dr7 = 0x400;
     std::uint64_t xcr0 = 1;
-    std::uint32_t tsc_aux = 0;      // MSR_TSC_AUX, what RDTSCP and RDPID return
+    std::uint32_t tsc_aux = 0; // MSR_TSC_AUX, what RDTSCP and RDPID return
 
-    Mfn kernel_root = kInvalidMfn;  // typed L4 reference held
-    Mfn user_root = kInvalidMfn;    // typed L4 reference held, or none
+    Mfn kernel_root = kInvalidMfn; // typed L4 reference held
+    Mfn user_root = kInvalidMfn;   // typed L4 reference held, or none
 
     std::uint64_t kernel_sp = 0;
     std::uint16_t kernel_ss = 0;
@@ -51,20 +50,20 @@ struct PvState
     Callback sysenter_callback{};
     Callback nmi_callback{};
     bool nmi_pending = false;
-    bool nmi_masked = false;        // cleared by the iret hypercall
+    bool nmi_masked = false; // cleared by the iret hypercall
 
     std::array<Mfn, 14> gdt_frames{}; // seg_desc references held for the first gdt_pages()
     std::uint32_t gdt_entries = 0;
-    std::uint64_t ldt_base = 0;       // guest virtual, page aligned
+    std::uint64_t ldt_base = 0; // guest virtual, page aligned
     std::uint32_t ldt_entries = 0;
-    std::uint32_t ldt_mapped = 0;     // bit n: LDT page n is validated, referenced and in the window
+    std::uint32_t ldt_mapped = 0; // bit n: LDT page n is validated, referenced and in the window
 
-    GuestVirtual io_bitmap{};         // guest virtual; io_bitmap_ports 0 = none
+    GuestVirtual io_bitmap{}; // guest virtual; io_bitmap_ports 0 = none
     std::uint32_t io_bitmap_ports = 0;
     std::uint32_t config_address = 0; // last value written to I/O port 0xcf8 (control domain)
 
-    abi::trap_info* traps = nullptr;  // 256 entries, indexed by vector; address 0 = unregistered
-    std::byte* fpu = nullptr;         // XSAVE or FXSAVE area, 64-byte aligned, fpu_area_size() bytes
+    abi::trap_info* traps = nullptr; // 256 entries, indexed by vector; address 0 = unregistered
+    std::byte* fpu = nullptr;        // XSAVE or FXSAVE area, 64-byte aligned, fpu_area_size() bytes
 };
 
 } // namespace hv

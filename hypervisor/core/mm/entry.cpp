@@ -5,6 +5,7 @@
 #include <core/domain/domain.hpp>
 #include <core/domain/range_set.hpp>
 #include <core/mm/device_memory.hpp>
+#include <core/mm/frame_counts.hpp>
 #include <core/mm/pte.hpp>
 #include <port/port.hpp>
 
@@ -53,7 +54,8 @@ Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_
     return with_privilege_bits(value);
 }
 
-Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value)
+// Leaves with cache attributes, of devices or of our own frames; and what is wrong with a leaf.
+[[gnu::noinline]] Result<std::uint64_t> take_unusual_leaf(MappingRights const& rights, std::uint64_t value)
 {
     std::uint64_t const allowed = kLeafAllowed | (may_use_devices(rights.table_owner) ? kCacheBits : 0);
     HV_REQUIRE((value & ~allowed) == 0, Errno::Inval);
@@ -84,6 +86,31 @@ Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value
     return with_privilege_bits(value);
 }
 
+// Nearly all leaves are of RAM that a domain owns, without cache attributes.
+Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value)
+{
+    FrameInfo* const info = frame_record(pte::frame(value));
+    bool const usual = (value & ~kLeafAllowed) == 0 && info != nullptr && rights.frame_owner != kDomainXen;
+    if (!usual || !add_reference(*info, rights.frame_owner)) [[unlikely]]
+        return take_unusual_leaf(rights, value);
+    value &= ~kGrant;
+    if ((value & kWritable) == 0 || add_writable_use(*info)) [[likely]]
+        return with_privilege_bits(value);
+    drop_reference(pte::frame(value), *info);
+    return Errno::Busy;
+}
+
+void drop_leaf(std::uint64_t value)
+{
+    Mfn const frame = pte::frame(value);
+    FrameInfo* const info = frame_record(frame);
+    if ((value & kGrant) != 0 || info == nullptr || info->owner() == kDomainIo)
+        return;
+    if ((value & kWritable) != 0)
+        drop_writable_use(*info);
+    drop_reference(frame, *info);
+}
+
 } // namespace
 
 Result<std::uint64_t> take_entry(MappingRights const& rights, FrameType level, std::uint64_t value, Budget& budget)
@@ -104,16 +131,9 @@ Result<void> drop_entry(Domain& table_owner, FrameType level, std::uint64_t valu
 {
     if ((value & kPresent) == 0)
         return {};
-    Mfn const frame = pte::frame(value);
     if (level != FrameType::L1)
-        return put_table(table_owner, frame, below(level), budget);
-    FrameInfo const* info = frame_info(frame);
-    if ((value & kGrant) != 0 || info == nullptr || info->owner() == kDomainIo)
-        return {};
-    if ((value & kWritable) != 0)
-        put_writable(frame);
-    else
-        put_frame(frame);
+        return put_table(table_owner, pte::frame(value), below(level), budget);
+    drop_leaf(value);
     return {};
 }
 
@@ -140,6 +160,40 @@ bool keeps_references(std::uint64_t old_value, std::uint64_t value)
            (value & kPresent) != 0;
 }
 
+// A leaf that goes on mapping the same RAM frame of the same owner and only gains or loses the right to write: the record
+// of that frame, else nullptr. Its general reference stays; the writable use comes or goes.
+FrameInfo* frame_of_changed_right(MappingRights const& rights, std::uint64_t old_value, std::uint64_t value)
+{
+    constexpr std::uint64_t kWhole = kPresent | kAddress | kCacheBits | kGrant;
+    if (((old_value ^ value) & (kWhole | kWritable)) != kWritable || (value & (kPresent | kGrant)) != kPresent)
+        return nullptr;
+    FrameInfo* const info = frame_record(pte::frame(value));
+    return info != nullptr && info->owner() == rights.frame_owner && rights.frame_owner != kDomainXen ? info : nullptr;
+}
+
+// Changes a leaf without touching the general reference of its frame. NoData: this change is not of that kind.
+Result<void> update_in_place(MappingRights const& rights, std::uint64_t& entry, std::uint64_t old_value,
+                             std::uint64_t value, UpdateKind kind)
+{
+    HV_REQUIRE((value & ~(kLeafAllowed | kCacheBits)) == 0, Errno::NoData);
+    if (keeps_references(old_value, value))
+    {
+        store_entry(entry, with_privilege_bits(value), kind);
+        return {};
+    }
+    FrameInfo* const info = frame_of_changed_right(rights, old_value, value);
+    HV_REQUIRE(info != nullptr, Errno::NoData);
+    if ((value & kWritable) != 0)
+    {
+        HV_REQUIRE(add_writable_use(*info), Errno::Busy);
+        store_entry(entry, with_privilege_bits(value), kind);
+        return {};
+    }
+    store_entry(entry, with_privilege_bits(value), kind);
+    drop_writable_use(*info);
+    return {};
+}
+
 } // namespace
 
 Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType level, unsigned index, std::uint64_t value,
@@ -149,11 +203,10 @@ Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType leve
     std::uint64_t& entry = table_entries(table)[index];
     std::uint64_t const old_value = load_relaxed(entry);
     budget.spend(1);
-    if (keeps_references(old_value, value) && level == FrameType::L1 && (value & ~(kLeafAllowed | kCacheBits)) == 0)
-    {
-        store_entry(entry, with_privilege_bits(value), kind);
-        return {};
-    }
+    if (level == FrameType::L1)
+        if (auto const updated = update_in_place(rights, entry, old_value, value, kind);
+            updated.error() != Errno::NoData)
+            return updated;
     std::uint64_t const adjusted = HV_TRY(take_entry(rights, level, value, budget));
     std::uint64_t const replaced = store_entry(entry, adjusted, kind);
     auto const dropped = drop_entry(rights.table_owner, level, replaced, budget);

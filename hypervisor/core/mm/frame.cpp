@@ -3,8 +3,7 @@
 #include <core/mm/frame.hpp>
 
 #include <core/mm/allocator.hpp>
-#include <core/mm/frame_table.hpp>
-#include <core/mm/tlb_clock.hpp>
+#include <core/mm/frame_counts.hpp>
 #include <lib/spinlock.hpp>
 
 namespace hv
@@ -14,38 +13,24 @@ FrameTable g_frames;
 
 FrameInfo* frame_info(Mfn frame)
 {
-    return frame < g_frames.end ? &g_frames.base[frame.raw()] : nullptr;
+    return frame_record(frame);
 }
 
 bool get_frame(Mfn frame, DomainId owner)
 {
-    FrameInfo* info = frame_info(frame);
-    if (info == nullptr)
-        return false;
-    std::uint64_t seen = load_relaxed(info->ownership);
-    do
-    {
-        std::uint32_t const count = static_cast<std::uint32_t>(seen & FrameInfo::kCountMask);
-        // Count 0 means being freed or never given out; the top half of the range is kept as overflow margin.
-        if ((seen >> FrameInfo::kOwnerShift) != owner.raw() || count == 0 || count >= 0x80000000)
-            return false;
-    } while (!compare_exchange(info->ownership, seen, seen + 1));
-    return true;
+    FrameInfo* const info = frame_record(frame);
+    return info != nullptr && add_reference(*info, owner);
 }
 
 bool get_frame_any(Mfn frame)
 {
-    FrameInfo* info = frame_info(frame);
-    return info != nullptr && get_frame(frame, info->owner());
+    FrameInfo* const info = frame_record(frame);
+    return info != nullptr && add_reference(*info, info->owner());
 }
 
 void put_frame(Mfn frame)
 {
-    FrameInfo* info = frame_info(frame);
-    std::uint64_t const before = fetch_sub(info->ownership, 1ull);
-    HV_ASSERT((before & FrameInfo::kCountMask) != 0);
-    if ((before & FrameInfo::kCountMask) == 1)
-        detail::free_unreferenced(frame, *info);
+    drop_reference(frame, *frame_record(frame));
 }
 
 namespace
@@ -65,11 +50,8 @@ std::uint64_t wait_validated(FrameInfo& info, std::uint64_t seen)
 
 } // namespace
 
-Result<void> get_writable(Mfn frame, DomainId owner)
+bool detail::claim_writable(FrameInfo& info)
 {
-    if (!get_frame(frame, owner))
-        return Errno::Inval;
-    FrameInfo& info = *frame_info(frame);
     std::uint64_t seen = load_acquire(info.usage);
     for (;;)
     {
@@ -77,14 +59,11 @@ Result<void> get_writable(Mfn frame, DomainId owner)
         std::uint64_t const count = seen & FrameInfo::kCountMask;
         bool const same = static_cast<FrameType>(seen >> FrameInfo::kTypeShift) == FrameType::Writable;
         if ((!same && count != 0) || count >= 0x80000000 || (seen & FrameInfo::kPartial) != 0)
-        {
-            put_frame(frame);
-            return Errno::Busy;
-        }
+            return false;
         if (same && (count != 0 || (seen & FrameInfo::kValidated) != 0))
         {
             if (compare_exchange(info.usage, seen, seen + 1))
-                return {};
+                return true;
             continue;
         }
         // A table or descriptor page becomes plain memory again: drop translations that use it as a table first.
@@ -93,25 +72,27 @@ Result<void> get_writable(Mfn frame, DomainId owner)
         {
             flush_if_stale(tlb_stamp_of(seen));
             fetch_or(info.usage, FrameInfo::kValidated);
-            return {};
+            return true;
         }
     }
 }
 
+Result<void> get_writable(Mfn frame, DomainId owner)
+{
+    FrameInfo* const info = frame_record(frame);
+    if (info == nullptr || !add_reference(*info, owner))
+        return Errno::Inval;
+    if (add_writable_use(*info)) [[likely]]
+        return {};
+    drop_reference(frame, *info);
+    return Errno::Busy;
+}
+
 void put_writable(Mfn frame)
 {
-    FrameInfo& info = *frame_info(frame);
-    std::uint64_t seen = load_relaxed(info.usage);
-    for (;;)
-    {
-        HV_ASSERT((seen >> FrameInfo::kTypeShift) == 0 && (seen & FrameInfo::kCountMask) != 0);
-        std::uint64_t next = seen - 1;
-        if ((next & FrameInfo::kCountMask) == 0)
-            next = (next & ~kStampMask) | tlb_stamp_now();
-        if (compare_exchange(info.usage, seen, next))
-            break;
-    }
-    put_frame(frame);
+    FrameInfo& info = *frame_record(frame);
+    drop_writable_use(info);
+    drop_reference(frame, info);
 }
 
 } // namespace hv

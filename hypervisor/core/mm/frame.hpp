@@ -49,7 +49,7 @@ struct FrameInfo
 
     static constexpr std::uint64_t kCountMask = 0xffffffff;
     static constexpr unsigned kOwnerShift = 48;
-    static constexpr std::uint64_t kFlagSpecial = 1ull << 32;   // shared_info, grant frames: not guest RAM, never a table
+    static constexpr std::uint64_t kFlagSpecial = 1ull << 32; // shared_info, grant frames: not guest RAM, never a table
     static constexpr std::uint64_t kFlagAllocated = 1ull << 33; // the allocation's own reference is still held
     static constexpr std::uint64_t kFlagListed = 1ull << 34;    // on the owner's page list
 
@@ -65,11 +65,20 @@ struct FrameInfo
     static constexpr unsigned kProgressShift = 48;
     static constexpr std::uint64_t kProgressMask = 0x3ffull << kProgressShift;
 
-    [[nodiscard]] DomainId owner() const { return DomainId{static_cast<std::uint16_t>(load_relaxed(ownership) >> kOwnerShift)}; }
-    [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(load_relaxed(ownership) & kCountMask); }
+    [[nodiscard]] DomainId owner() const
+    {
+        return DomainId{static_cast<std::uint16_t>(load_relaxed(ownership) >> kOwnerShift)};
+    }
+    [[nodiscard]] std::uint32_t count() const
+    {
+        return static_cast<std::uint32_t>(load_relaxed(ownership) & kCountMask);
+    }
     [[nodiscard]] bool special() const { return (load_relaxed(ownership) & kFlagSpecial) != 0; }
     [[nodiscard]] FrameType type() const { return static_cast<FrameType>(load_relaxed(usage) >> kTypeShift); }
-    [[nodiscard]] std::uint32_t type_count() const { return static_cast<std::uint32_t>(load_relaxed(usage) & kCountMask); }
+    [[nodiscard]] std::uint32_t type_count() const
+    {
+        return static_cast<std::uint32_t>(load_relaxed(usage) & kCountMask);
+    }
     [[nodiscard]] bool pinned() const { return (load_relaxed(usage) & kPinned) != 0; }
     [[nodiscard]] bool validated() const { return (load_relaxed(usage) & kValidated) != 0; }
 };

@@ -70,19 +70,49 @@ void make_coherent(Mfn frame, FrameInfo const& info)
         port::write_back_frame(frame);
 }
 
+constexpr unsigned kGroup = 4; // entries looked at together where tables are empty
+
+bool any_present(std::uint64_t const* group)
+{
+    return ((load_relaxed(group[0]) | load_relaxed(group[1]) | load_relaxed(group[2]) | load_relaxed(group[3])) &
+            pte::kPresent) != 0;
+}
+
+// The first present entry at or above `index`, or kEntries.
+unsigned next_present(std::uint64_t const* entries, unsigned index)
+{
+    while (index < kEntries && (load_relaxed(entries[index]) & pte::kPresent) == 0)
+    {
+        ++index;
+        while (index % kGroup == 0 && index < kEntries && !any_present(entries + index))
+            index += kGroup;
+    }
+    return index;
+}
+
+// One more than the last present entry below `end`, or 0.
+unsigned last_present(std::uint64_t const* entries, unsigned end)
+{
+    while (end > 0 && (load_relaxed(entries[end - 1]) & pte::kPresent) == 0)
+    {
+        --end;
+        while (end % kGroup == 0 && end > 0 && !any_present(entries + end - kGroup))
+            end -= kGroup;
+    }
+    return end;
+}
+
 // Takes the references of entries [progress, 512). On Restart or error the table is left partial at the entry reached.
 Result<void> validate_from(Domain& owner, Mfn frame, FrameType level, unsigned progress, Budget& budget)
 {
     FrameInfo& info = *frame_info(frame);
     std::uint64_t* entries = table_entries(frame);
     MappingRights const rights{owner, owner.id()};
-    for (unsigned index = progress; index < kEntries; ++index)
+    for (unsigned index = next_present(entries, progress); index < kEntries; index = next_present(entries, index + 1))
     {
         if (is_hypervisor_slot(level, index))
             continue;
         std::uint64_t const value = load_relaxed(entries[index]);
-        if ((value & pte::kPresent) == 0)
-            continue;
         if (budget.exhausted())
         {
             set_state(info, level, FrameInfo::kPartial, index, 1);
@@ -106,11 +136,11 @@ Result<void> tear_down(Domain& owner, Mfn frame, FrameType level, unsigned progr
 {
     FrameInfo& info = *frame_info(frame);
     std::uint64_t const* entries = table_entries(frame);
-    while (progress > 0)
+    while ((progress = last_present(entries, progress)) > 0)
     {
         unsigned const index = progress - 1;
         std::uint64_t const value = load_relaxed(entries[index]);
-        if (!is_hypervisor_slot(level, index) && (value & pte::kPresent) != 0)
+        if (!is_hypervisor_slot(level, index))
         {
             if (budget.exhausted())
             {
@@ -223,6 +253,9 @@ Result<void> put_table(Domain& owner, Mfn frame, FrameType level, Budget& budget
 
 Result<void> finish_deferred(Domain& owner, Budget& budget)
 {
+    Mfn const* const tables = owner.deferred_tables.data();
+    if ((tables[1].raw() & tables[2].raw() & tables[3].raw() & tables[4].raw()) == kInvalidMfn.raw()) [[likely]]
+        return {};
     for (FrameType level : {FrameType::L1, FrameType::L2, FrameType::L3, FrameType::L4})
     {
         Mfn const frame = deferred_slot(owner, level);

@@ -40,6 +40,7 @@ class MachineOptions:
     kernel_arguments: str = ""
     modules: list[tuple[Path, str]] = field(default_factory=list)
     machine_type: str = "pc"
+    accelerator: str = "tcg,thread=multi"
     cpu: str = "qemu64,+rdrand"
     cpus: int = 1
     memory_mib: int = 1024
@@ -50,7 +51,7 @@ class MachineOptions:
 
 def command_line(options: MachineOptions) -> list[str]:
     """QEMU's arguments for `options`; serial is standard input and output."""
-    command = [QEMU, "-accel", "tcg,thread=multi", "-machine", options.machine_type, "-cpu", options.cpu,
+    command = [QEMU, "-accel", options.accelerator, "-machine", options.machine_type, "-cpu", options.cpu,
                "-smp", str(options.cpus), "-m", str(options.memory_mib), "-no-reboot", "-display", "none",
                "-nodefaults", "-serial", "stdio", "-monitor", "none"]
     if options.kernel is not None:

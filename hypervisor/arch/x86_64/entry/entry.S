@@ -69,12 +69,33 @@ entry_syscall64:
         pushq   $0
         movl    $VECTOR_SYSCALL, 4(%rsp)
         SAVE_REGISTERS
-        movq    %rsp, %rdi
+        movq    %r10, %rcx              // the ABI's argument registers are C's, but for r10 in place of rcx
         subq    $8, %rsp
-        xorl    %ebp, %ebp
         call    handle_syscall
-        jmp     exit_to_guest
+        // falls through
         .size   entry_syscall64, . - entry_syscall64
+
+// What the handler of an entry says about the way back (pv/return.hpp) is in eax; rsp = frame - 8, and rbx, rbp, r12 to r15
+// are the guest's: C++ kept them, and nobody changes them in the frame before exit_to_guest.
+        .type   return_as_told, @function
+return_as_told:
+        cmpl    $RETURN_SYSRET, %eax
+        jne     1f
+        movq    (8 + FRAME_RDI)(%rsp), %rdi
+        movq    (8 + FRAME_RSI)(%rsp), %rsi
+        movq    (8 + FRAME_RDX)(%rsp), %rdx
+        movq    (8 + FRAME_R10)(%rsp), %r10
+        movq    (8 + FRAME_R8)(%rsp), %r8
+        movq    (8 + FRAME_R9)(%rsp), %r9
+        movq    (8 + FRAME_RAX)(%rsp), %rax
+        movq    (8 + FRAME_RIP)(%rsp), %rcx
+        movq    (8 + FRAME_RFLAGS)(%rsp), %r11
+        movq    (8 + FRAME_RSP)(%rsp), %rsp
+        sysretq
+1:      jb      exit_to_guest
+        addq    $8, %rsp
+        jmp     return_by_iret
+        .size   return_as_told, . - return_as_told
 
 // SYSCALL from 32-bit code (AMD): eip in rcx.
         .globl  entry_syscall32
@@ -104,9 +125,8 @@ entry_common:
         testb   $3, FRAME_CS(%rdi)
         jz      1f
         subq    $8, %rsp
-        xorl    %ebp, %ebp
         call    handle_guest_trap
-        jmp     exit_to_guest
+        jmp     return_as_told
 
         // From ourselves. The handler returns 0 when the frame may simply be resumed, else the guest frame to continue
         // with: a fault of the return to the guest has been turned into an exception of the guest.
@@ -126,16 +146,16 @@ entry_common:
         // falls through
         .size   entry_common, . - entry_common
 
-// The one way back. rsp = frame - 8. prepare_exit does whatever waits (scheduling, events) and returns nonzero when
-// SYSRET gives the guest exactly what the frame says.
+// The way back when anything waits: rsp = frame - 8. prepare_exit does it (scheduling, events), which may replace the whole
+// frame.
         .globl  exit_to_guest
         .type   exit_to_guest, @function
 exit_to_guest:
         leaq    8(%rsp), %rdi
         call    prepare_exit
         addq    $8, %rsp
-        testl   %eax, %eax
-        jz      3f
+        cmpl    $RETURN_SYSRET, %eax
+        jne     return_by_iret
         popq    %r15
         popq    %r14
         popq    %r13
@@ -155,7 +175,8 @@ exit_to_guest:
         movq    24(%rsp), %r11          // rflags
         movq    32(%rsp), %rsp
         sysretq
-3:      RESTORE_REGISTERS
+return_by_iret:
+        RESTORE_REGISTERS
         addq    $8, %rsp
         .globl  guest_iret
 guest_iret:

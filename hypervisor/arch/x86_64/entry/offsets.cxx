@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Numbers that the assembly needs, computed by the compiler. The build turns "->NAME $value" lines into a header.
 #include <arch/x86_64/cpu/cpu_local.hpp>
+#include <arch/x86_64/pv/return.hpp>
 
 #define HV_OFFSET(name, value) asm volatile("\n->" #name " %0" : : "i"(value))
 
@@ -11,11 +12,19 @@ void entry_offsets()
     HV_OFFSET(FRAME_SIZE, sizeof(TrapFrame));
     HV_OFFSET(FRAME_VECTOR, offsetof(TrapFrame, vector));
     HV_OFFSET(FRAME_ERROR, offsetof(TrapFrame, error_code));
+    HV_OFFSET(FRAME_RDI, offsetof(TrapFrame, rdi));
+    HV_OFFSET(FRAME_RSI, offsetof(TrapFrame, rsi));
+    HV_OFFSET(FRAME_RDX, offsetof(TrapFrame, rdx));
+    HV_OFFSET(FRAME_R10, offsetof(TrapFrame, r10));
+    HV_OFFSET(FRAME_R8, offsetof(TrapFrame, r8));
+    HV_OFFSET(FRAME_R9, offsetof(TrapFrame, r9));
+    HV_OFFSET(FRAME_RAX, offsetof(TrapFrame, rax));
     HV_OFFSET(FRAME_RIP, offsetof(TrapFrame, rip));
     HV_OFFSET(FRAME_CS, offsetof(TrapFrame, cs));
     HV_OFFSET(FRAME_RFLAGS, offsetof(TrapFrame, rflags));
     HV_OFFSET(FRAME_RSP, offsetof(TrapFrame, rsp));
     HV_OFFSET(FRAME_SS, offsetof(TrapFrame, ss));
+    HV_OFFSET(RETURN_SYSRET, static_cast<std::uint32_t>(hv::Return::Sysret));
     HV_OFFSET(VECTOR_SYSCALL, hv::kVectorSyscall);
     HV_OFFSET(VECTOR_SYSCALL32, hv::kVectorSyscall32);
     HV_OFFSET(CPU_STRIDE, hv::layout::kCpuStride);

@@ -17,6 +17,8 @@
 #include <lib/log.hpp>
 #include <port/port.hpp>
 
+#include <config.hpp>
+
 namespace hv
 {
 
@@ -132,8 +134,8 @@ void port::log_guest_state()
     log_error("  vCPU {} of domain {}, {} mode, vector {x} error {x} cr2 {x}", vcpu.id(), vcpu.domain().id(),
               vcpu.pv.in_kernel ? "kernel" : "user", frame.vector, frame.error_code, vcpu.info->arch.cr2);
     log_error("  rip {x} cs {x} rflags {x} rsp {x} ss {x}", frame.rip, frame.cs, frame.rflags, frame.rsp, frame.ss);
-    log_error("  rax {x} rbx {x} rcx {x} rdx {x} rsi {x} rdi {x}", frame.rax, frame.rbx, frame.rcx, frame.rdx, frame.rsi,
-              frame.rdi);
+    log_error("  rax {x} rbx {x} rcx {x} rdx {x} rsi {x} rdi {x}", frame.rax, frame.rbx, frame.rcx, frame.rdx,
+              frame.rsi, frame.rdi);
     log_error("  rbp {x} r8 {x} r9 {x} r10 {x} r11 {x}", frame.rbp, frame.r8, frame.r9, frame.r10, frame.r11);
     log_error("  r12 {x} r13 {x} r14 {x} r15 {x}", frame.r12, frame.r13, frame.r14, frame.r15);
     std::uint64_t words[64];

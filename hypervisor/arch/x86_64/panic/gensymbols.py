@@ -7,6 +7,7 @@ import argparse
 import subprocess
 import sys
 
+UPPER_HALF = 1 << 63
 TEXT_TYPES = "tTwW"
 
 
@@ -21,7 +22,7 @@ def read_symbols(image: str, nm: str) -> list[tuple[int, str]]:
     found: dict[int, str] = {}
     for line in run.stdout.splitlines():
         address, kind, name = line.split(" ", 2)
-        if kind in TEXT_TYPES:
+        if kind in TEXT_TYPES and int(address, 16) >= UPPER_HALF:  # below: marks that link-time optimisation leaves
             found.setdefault(int(address, 16), shorten(name))
     return sorted(found.items())
 

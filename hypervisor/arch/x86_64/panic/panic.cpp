@@ -12,6 +12,8 @@
 #include <core/console/console.hpp>
 #include <lib/bug.hpp>
 
+extern "C" char image_start[], text_end[];
+
 namespace hv
 {
 namespace
@@ -55,8 +57,36 @@ void print_place(std::uint64_t address)
         log_error("  [{x}]", address);
 }
 
-// Frame pointers are kept in all our code; a chain that does not rise ends the walk.
-void print_backtrace(std::uint64_t frame_pointer)
+// Code before `address` is a call, so `address` may be what it returns to: direct, or indirect in one of its usual lengths.
+bool follows_call(std::uint64_t address)
+{
+    if (address < reinterpret_cast<std::uint64_t>(image_start) + 8 ||
+        address >= reinterpret_cast<std::uint64_t>(text_end))
+        return false;
+    auto const* end = reinterpret_cast<std::uint8_t const*>(address);
+    if (end[-5] == 0xe8)
+        return true;
+    constexpr std::uint8_t kCallMask = 0x38, kCall = 0x10; // ff /2
+    for (unsigned length : {2u, 3u, 4u, 6u, 7u})
+        if (*(end - length) == 0xff && (*(end - length + 1) & kCallMask) == kCall)
+            return true;
+    return false;
+}
+
+// Without frame pointers: every word on the stack that may be a return address. Some are left from calls long over.
+void scan_stack(std::uint64_t stack)
+{
+    unsigned printed = 0;
+    for (std::uint64_t at = stack & ~7ull; printed < kMaxFrames && is_hypervisor_data(at); at += 8)
+        if (std::uint64_t const word = *reinterpret_cast<std::uint64_t const*>(at); follows_call(word))
+        {
+            print_place(word);
+            ++printed;
+        }
+}
+
+// With frame pointers: a chain that does not rise ends the walk.
+void walk_frames(std::uint64_t frame_pointer)
 {
     for (unsigned i = 0; i < kMaxFrames && is_hypervisor_data(frame_pointer); ++i)
     {
@@ -68,6 +98,16 @@ void print_backtrace(std::uint64_t frame_pointer)
             return;
         frame_pointer = frame[0];
     }
+}
+
+void print_backtrace(TrapFrame const& frame)
+{
+    log_error("Back-trace:");
+    print_place(frame.rip);
+    if constexpr (config::kFramePointers)
+        walk_frames(frame.rbp);
+    else
+        scan_stack(frame.rsp);
 }
 
 void print_registers(TrapFrame const& f)
@@ -156,8 +196,7 @@ void panic(char const* what)
     enter();
     log_error("*** Tessera stops: {} ***", what);
     print_registers(here);
-    log_error("Back-trace:");
-    print_backtrace(reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)));
+    print_backtrace(here);
     finish();
 }
 
@@ -166,9 +205,7 @@ void panic_in(TrapFrame const& frame, char const* what)
     enter();
     log_error("*** Tessera stops: {} ***", what);
     print_registers(frame);
-    log_error("Back-trace:");
-    print_place(frame.rip);
-    print_backtrace(frame.rbp);
+    print_backtrace(frame);
     finish();
 }
 

@@ -2,6 +2,7 @@
 // Frames on the guest kernel's stack.
 #include <arch/x86_64/pv/bounce.hpp>
 
+#include <arch/x86_64/pv/guest_copy.hpp>
 #include <arch/x86_64/pv/mode.hpp>
 #include <core/trace/count.hpp>
 #include <port/port.hpp>
@@ -20,46 +21,50 @@ constexpr std::uint64_t kFlagVm = 1u << 17;
 constexpr std::uint64_t kFlagAlignment = 1u << 18;
 
 // What the guest sees as EFLAGS: IF is its event mask, IOPL its virtual one when it asked for that.
-std::uint64_t visible_flags(Vcpu const& vcpu, std::uint64_t flags, bool masked)
+std::uint64_t visible_flags(Vcpu const& vcpu, std::uint64_t flags)
 {
     flags &= ~(kFlagIopl | kFlagInterrupt);
-    if (!masked)
+    if (vcpu.info->evtchn_upcall_mask == 0)
         flags |= kFlagInterrupt;
     if ((vcpu.domain().vm_assist & (1u << VMASST_TYPE_architectural_iopl)) != 0)
         flags |= static_cast<std::uint64_t>(vcpu.pv.iopl) << 12;
     return flags;
 }
 
-// rip, cs with the saved event mask, rflags, rsp, ss: the part that all frames share. Returns the number of words.
-unsigned return_words(Vcpu const& vcpu, TrapFrame const& frame, std::uint64_t (&words)[5])
+// cs as the guest sees it: its mode as RPL, and the event mask as it was in the upper half.
+std::uint64_t visible_cs(Vcpu const& vcpu, TrapFrame const& frame)
 {
-    bool const masked = vcpu.info->evtchn_upcall_mask != 0;
-    words[0] = frame.rip;
-    words[1] = static_cast<std::uint64_t>(vcpu.pv.in_kernel ? frame.cs & ~3u : frame.cs | 3u) |
-               (static_cast<std::uint64_t>(vcpu.info->evtchn_upcall_mask) << 32);
-    words[2] = visible_flags(vcpu, frame.rflags, masked);
-    words[3] = frame.rsp;
-    words[4] = frame.ss;
-    return 5;
+    std::uint64_t const selector = vcpu.pv.in_kernel ? frame.cs & ~3u : frame.cs | 3u;
+    return selector | static_cast<std::uint64_t>(vcpu.info->evtchn_upcall_mask) << 32;
 }
 
-bool push_and_enter(Vcpu& vcpu, TrapFrame& frame, std::uint64_t const* words, unsigned count, std::uint64_t handler,
-                    bool mask_events)
+// Where a frame of `words` words goes on the guest kernel's stack.
+std::uint64_t frame_address(Vcpu const& vcpu, TrapFrame const& frame, unsigned words)
 {
-    std::uint64_t stack = vcpu.pv.in_kernel ? frame.rsp : vcpu.pv.kernel_sp;
-    stack = (stack & ~15ull) - count * 8;
+    std::uint64_t const stack = vcpu.pv.in_kernel ? frame.rsp : vcpu.pv.kernel_sp;
+    return (stack & ~15ull) - words * 8;
+}
+
+// Writes the words and lets the guest kernel go on at `handler`, below them.
+template<typename... Word>
+[[gnu::always_inline]] inline bool push_and_enter(Vcpu& vcpu, TrapFrame& frame, std::uint64_t handler, bool mask_events,
+                                                  Word... words)
+{
+    std::uint64_t const stack = frame_address(vcpu, frame, sizeof...(words));
     enter_kernel_mode(vcpu);
-    if (handler == 0 || !port::copy_to_guest(GuestVirtual{stack}, words, count * 8))
+    if (handler == 0 || !store_words(stack, static_cast<std::uint64_t>(words)...)) [[unlikely]]
     {
-        crash_domain(vcpu.domain(), handler == 0 ? "no handler for an exception" : "its kernel stack cannot be written");
+        crash_domain(vcpu.domain(),
+                     handler == 0 ? "no handler for an exception" : "its kernel stack cannot be written");
         return false;
     }
     if (mask_events)
         vcpu.info->evtchn_upcall_mask = 1;
     frame.rip = handler;
     frame.cs = layout::kSelectorGuestCode64;
-    frame.rflags = (frame.rflags & ~(kFlagAlignment | kFlagVm | kFlagResume | kFlagNestedTask | kFlagTrap | kFlagIopl)) |
-                   kFlagInterrupt;
+    frame.rflags =
+        (frame.rflags & ~(kFlagAlignment | kFlagVm | kFlagResume | kFlagNestedTask | kFlagTrap | kFlagIopl)) |
+        kFlagInterrupt;
     frame.rsp = stack;
     frame.ss = layout::kSelectorGuestData;
     frame.vector = kVectorSyscall; // rcx and r11 are in the guest's frame: SYSRET may clobber them
@@ -68,26 +73,22 @@ bool push_and_enter(Vcpu& vcpu, TrapFrame& frame, std::uint64_t const* words, un
 
 } // namespace
 
-bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce const& bounce)
+bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce bounce)
 {
-    std::uint64_t tail[5];
-    return_words(vcpu, frame, tail);
-    std::uint64_t words[8] = {frame.rcx, frame.r11};
-    unsigned count = 2;
+    std::uint64_t const cs = visible_cs(vcpu, frame);
+    std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
     if (bounce.has_error)
-        words[count++] = bounce.error;
-    for (std::uint64_t word : tail)
-        words[count++] = word;
-    return push_and_enter(vcpu, frame, words, count, bounce.handler, bounce.mask_events);
+        return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, frame.rcx, frame.r11, bounce.error,
+                              frame.rip, cs, flags, frame.rsp, frame.ss);
+    return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, frame.rcx, frame.r11, frame.rip, cs, flags,
+                          frame.rsp, frame.ss);
 }
 
 namespace
 {
 
-constexpr bool has_error_code(std::uint8_t vector)
-{
-    return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21;
-}
+// 8, 10 to 14, 17, 21 (Intel SDM vol. 3, table 6-1).
+constexpr std::uint32_t kVectorsWithError = 1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21;
 
 } // namespace
 
@@ -97,7 +98,8 @@ void deliver_exception(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::u
     count(vcpu, vector == 14   ? Counter::Fault_reflected_page
                 : vector == 13 ? Counter::Fault_reflected_protection
                                : Counter::Fault_reflected_other);
-    bounce_to_kernel(vcpu, frame, {trap.address, (trap.flags & 4) != 0, has_error_code(vector), error});
+    bounce_to_kernel(vcpu, frame,
+                     {trap.address, (trap.flags & 4) != 0, (kVectorsWithError >> (vector & 31) & 1) != 0, error});
 }
 
 void deliver_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address, std::uint32_t error)
@@ -110,12 +112,11 @@ void deliver_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address, std
 
 void deliver_failsafe(Vcpu& vcpu, TrapFrame& frame)
 {
-    std::uint64_t tail[5];
-    return_words(vcpu, frame, tail);
     abi::cpu_user_regs const& saved = vcpu.pv.regs;
-    std::uint64_t const words[11] = {frame.rcx, frame.r11, saved.ds, saved.es, saved.fs, saved.gs,
-                                     tail[0],   tail[1],   tail[2],  tail[3],  tail[4]};
-    push_and_enter(vcpu, frame, words, 11, vcpu.pv.failsafe_callback.address, vcpu.pv.failsafe_callback.mask_events);
+    Callback const& callback = vcpu.pv.failsafe_callback;
+    push_and_enter(vcpu, frame, callback.address, callback.mask_events, frame.rcx, frame.r11, saved.ds, saved.es,
+                   saved.fs, saved.gs, frame.rip, visible_cs(vcpu, frame), visible_flags(vcpu, frame.rflags), frame.rsp,
+                   frame.ss);
 }
 
 } // namespace hv

@@ -18,7 +18,7 @@ struct Bounce
 
 // Enters the guest kernel at the handler with a frame that describes `frame` (surface.md 1.8). Crashes the domain when
 // the frame cannot be written. Returns false then.
-bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce const& bounce);
+bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce bounce);
 
 // An exception by its trap table entry.
 void deliver_exception(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error);

@@ -8,6 +8,7 @@
 #include <arch/x86_64/entry/entry.hpp>
 #include <arch/x86_64/pv/bounce.hpp>
 #include <arch/x86_64/pv/mode.hpp>
+#include <arch/x86_64/pv/return.hpp>
 #include <arch/x86_64/pv/switch.hpp>
 #include <core/evtchn/event_channels.hpp>
 #include <core/sched/scheduler.hpp>
@@ -19,8 +20,6 @@ namespace hv
 {
 namespace
 {
-
-constexpr std::uint64_t kFlagTrap = 1u << 8;
 
 // Halts until an interrupt; the check of `work` and the halt are one step because STI takes effect after HLT.
 void idle(CpuLocal& cpu)
@@ -55,11 +54,29 @@ void deliver_nmi(Vcpu& vcpu, TrapFrame& frame)
     bounce_to_kernel(vcpu, frame, {vcpu.pv.nmi_callback.address, true, false, 0});
 }
 
-bool sysret_is_exact(TrapFrame const& frame)
+void deliver_events(Vcpu& vcpu, TrapFrame& frame)
 {
-    return frame.vector == kVectorSyscall &&
-           frame.cs == layout::kSelectorGuestCode64 && frame.ss == layout::kSelectorGuestData && is_canonical(frame.rip) &&
-           (frame.rflags & kFlagTrap) == 0;
+    count(vcpu, Counter::Upcall);
+    bounce_to_kernel(vcpu, frame, {vcpu.pv.event_callback.address, true, false, 0});
+}
+
+// What waits, one thing at a time, until nothing is left and a vCPU is current.
+[[gnu::noinline]] void do_what_waits(CpuLocal& cpu, TrapFrame& frame)
+{
+    for (;;)
+    {
+        Vcpu* const vcpu = cpu.current;
+        if (load_acquire(cpu.work) != 0)
+            do_work(cpu);
+        else if (vcpu == nullptr)
+            idle(cpu);
+        else if (vcpu->pv.nmi_pending && !vcpu->pv.nmi_masked)
+            deliver_nmi(*vcpu, frame);
+        else if (event_pending(*vcpu))
+            deliver_events(*vcpu, frame);
+        else
+            return;
+    }
 }
 
 } // namespace
@@ -84,30 +101,7 @@ std::uint32_t prepare_exit(hv::TrapFrame& frame)
 {
     using namespace hv;
     CpuLocal& cpu = this_cpu();
-    for (;;)
-    {
-        if (load_acquire(cpu.work) != 0) [[unlikely]]
-        {
-            do_work(cpu);
-            continue;
-        }
-        Vcpu* const vcpu = cpu.current;
-        if (vcpu == nullptr)
-        {
-            idle(cpu);
-            continue;
-        }
-        if (vcpu->pv.nmi_pending && !vcpu->pv.nmi_masked) [[unlikely]]
-        {
-            deliver_nmi(*vcpu, frame);
-            continue;
-        }
-        if (event_pending(*vcpu))
-        {
-            count(*vcpu, Counter::Upcall);
-            bounce_to_kernel(*vcpu, frame, {vcpu->pv.event_callback.address, true, false, 0});
-            continue;
-        }
-        return sysret_is_exact(frame) ? 1 : 0;
-    }
+    if (cpu.current == nullptr || !nothing_waits(cpu, *cpu.current))
+        do_what_waits(cpu, frame);
+    return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Reading guest memory as far as it can be read.
+// Guest memory of the current vCPU: copies that tell how far they came, and single words without a loop.
 #pragma once
+
+#include <arch/x86_64/entry/fixup.hpp>
+#include <arch/x86_64/entry/smap.hpp>
+#include <lib/strong.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +12,73 @@
 namespace hv
 {
 
-// Copies up to `bytes` from the guest address, through the tables now loaded. Returns how many were copied (in whole
-// words up to the fault).
+// Copies until the first byte that cannot be read; returns how many were.
 std::size_t copy_from_guest_partly(void* to, std::uint64_t address, std::size_t bytes);
+
+// Nothing of a range that starts here is ours. Below our part lies the hole of addresses that are not canonical, where
+// every access faults, and copies go upwards: so only the start needs a look. What is left are guest addresses, and
+// ranges that step over the top of the address space into the guest's own lower half.
+inline bool may_start_guest_range(std::uint64_t address)
+{
+    constexpr std::uint64_t kSize = kHypervisorEnd - kHypervisorStart;
+    static_assert((kSize & (kSize - 1)) == 0);
+    return (address - kHypervisorStart) / kSize != 0;
+}
+
+namespace detail
+{
+
+[[gnu::always_inline]] inline bool store_word(std::uint64_t address, std::uint64_t value)
+{
+    asm goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
+             :
+             : "r"(value), "m"(*reinterpret_cast<std::uint64_t*>(address))
+             : "memory"
+             : fault);
+    return true;
+fault:
+    return false;
+}
+
+[[gnu::always_inline]] inline bool load_word(std::uint64_t address, std::uint64_t& value)
+{
+    std::uint64_t word;
+    asm goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
+             : "=r"(word)
+             : "m"(*reinterpret_cast<std::uint64_t const*>(address))
+             :
+             : fault);
+    value = word;
+    return true;
+fault:
+    return false;
+}
+
+} // namespace detail
+
+// The words of a small structure, upwards, from and to registers. False at the first that faults; those before it are done.
+template<typename... Word>
+[[gnu::always_inline]] inline bool store_words(std::uint64_t address, Word... words)
+{
+    if (!may_start_guest_range(address)) [[unlikely]]
+        return false;
+    open_user_access();
+    address -= 8;
+    bool const stored = (detail::store_word(address += 8, words) && ...);
+    close_user_access();
+    return stored;
+}
+
+template<typename... Word>
+[[gnu::always_inline]] inline bool load_words(std::uint64_t address, Word&... words)
+{
+    if (!may_start_guest_range(address)) [[unlikely]]
+        return false;
+    open_user_access();
+    address -= 8;
+    bool const loaded = (detail::load_word(address += 8, words) && ...);
+    close_user_access();
+    return loaded;
+}
 
 } // namespace hv

@@ -3,9 +3,11 @@
 // vCPU is the only truth; both come with the same selectors.
 #include <arch/x86_64/entry/entry.hpp>
 #include <arch/x86_64/pv/bounce.hpp>
-#include <arch/x86_64/pv/iret.hpp>
+#include <arch/x86_64/pv/return.hpp>
 #include <core/trace/count.hpp>
 #include <hypercalls/dispatch/hypercall.hpp>
+
+#include <config.hpp>
 
 namespace hv
 {
@@ -20,45 +22,23 @@ void record(Vcpu& vcpu, std::uint64_t number, std::uint64_t operation)
         static_cast<std::uint32_t>(number << 16 | (operation & 0xffff));
 }
 
-void hypercall(Vcpu& vcpu, TrapFrame& frame)
+// Back onto the SYSCALL with the progress in the registers; events get in between.
+void restart(TrapFrame& frame, HypercallArgs const& args)
 {
-    std::uint64_t const number = static_cast<std::uint32_t>(frame.rax);
-    record(vcpu, number, frame.rdi);
-    if (number == __HYPERVISOR_iret)
-    {
-        count(vcpu, Counter::Call_iret);
-        return_to_guest_frame(vcpu, frame);
-        return;
-    }
-    HypercallArgs args{{frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9}};
-    CallResult const result = dispatch_hypercall(vcpu, number, args);
-    if (!result && result.error() == Errno::Restart) [[unlikely]]
-    {
-        // Back onto the SYSCALL with the progress in the registers; events get in between.
-        frame.rip -= kSyscallBytes;
-        frame.rax = number;
-        frame.rdi = args.value[0];
-        frame.rsi = args.value[1];
-        frame.rdx = args.value[2];
-        frame.r10 = args.value[3];
-        frame.r8 = args.value[4];
-        frame.r9 = args.value[5];
-        return;
-    }
-    if (vcpu.pv.frame_replaced) [[unlikely]]
-    {
-        vcpu.pv.frame_replaced = false; // an iret inside a multicall: rax is the frame's
-        return;
-    }
-    frame.rax = result ? static_cast<std::uint64_t>(result.value())
-                       : static_cast<std::uint64_t>(-static_cast<std::int64_t>(result.error()));
+    frame.rip -= kSyscallBytes;
+    frame.rdi = args.value[0];
+    frame.rsi = args.value[1];
+    frame.rdx = args.value[2];
+    frame.r10 = args.value[3];
+    frame.r8 = args.value[4];
+    frame.r9 = args.value[5];
 }
 
 // The guest's system call: to the callback, or #UD at the instruction when there is none.
 void guest_system_call(Vcpu& vcpu, TrapFrame& frame, Callback const& callback)
 {
     count(vcpu, Counter::Guest_syscall);
-    if (callback.address == 0)
+    if (callback.address == 0) [[unlikely]]
     {
         frame.rip -= kSyscallBytes;
         deliver_exception(vcpu, frame, 6, 0);
@@ -70,14 +50,32 @@ void guest_system_call(Vcpu& vcpu, TrapFrame& frame, Callback const& callback)
 } // namespace
 } // namespace hv
 
-void handle_syscall(hv::TrapFrame& frame)
+std::uint32_t handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t rdx, std::uint64_t r10,
+                             std::uint64_t r8, std::uint64_t r9)
 {
     using namespace hv;
-    Vcpu& vcpu = *this_cpu().current;
-    if (vcpu.pv.in_kernel)
-        hypercall(vcpu, frame);
-    else
+    CpuLocal& cpu = this_cpu();
+    TrapFrame& frame = guest_frame(cpu);
+    Vcpu& vcpu = *cpu.current;
+    if (!vcpu.pv.in_kernel) [[unlikely]]
+    {
         guest_system_call(vcpu, frame, vcpu.pv.syscall_callback);
+        return choose_return(cpu, vcpu, frame);
+    }
+    std::uint64_t const number = static_cast<std::uint32_t>(frame.rax);
+    if constexpr (config::kHypercallHistory)
+        record(vcpu, number, rdi);
+    HypercallArgs args{{rdi, rsi, rdx, r10, r8, r9}};
+    CallResult const result = dispatch_hypercall(vcpu, number, args);
+    if (!result && result.error() == Errno::FrameReplaced) [[unlikely]]
+        return choose_return(cpu, vcpu, frame);
+    if (!result && result.error() == Errno::Restart) [[unlikely]]
+        restart(frame, args);
+    else
+        frame.rax = register_value(result);
+    if (!nothing_waits(cpu, vcpu)) [[unlikely]]
+        return static_cast<std::uint32_t>(Return::Later);
+    return static_cast<std::uint32_t>(sysret_is_exact_after_syscall(frame) ? Return::Sysret : Return::Iret);
 }
 
 void handle_syscall32(hv::TrapFrame& frame)

@@ -2,6 +2,7 @@
 // The iret hypercall: back to what the guest kernel interrupted, in either mode.
 #include <arch/x86_64/pv/iret.hpp>
 
+#include <arch/x86_64/pv/guest_copy.hpp>
 #include <arch/x86_64/pv/mode.hpp>
 #include <core/domain/guest_iret.hpp>
 #include <port/port.hpp>
@@ -13,8 +14,9 @@ namespace
 
 constexpr std::uint64_t kFlagInterrupt = 1u << 9;
 constexpr std::uint64_t kFlagFixed = 1u << 1;
-constexpr std::uint64_t kFlagsDropped = (3u << 12) | (1u << 14) | (1u << 17) | (1u << 19) | (1u << 20); // IOPL NT VM VIF VIP
-constexpr std::uint64_t kInSystemCall = 1u << 8; // VGCF_in_syscall
+constexpr std::uint64_t kFlagsDropped =
+    (3u << 12) | (1u << 14) | (1u << 17) | (1u << 19) | (1u << 20); // IOPL NT VM VIF VIP
+constexpr std::uint64_t kInSystemCall = 1u << 8;                    // VGCF_in_syscall
 
 struct IretFrame
 {
@@ -22,12 +24,17 @@ struct IretFrame
 };
 static_assert(sizeof(IretFrame) == 72);
 
+bool read_frame(std::uint64_t address, IretFrame& f)
+{
+    return load_words(address, f.rax, f.r11, f.rcx, f.flags, f.rip, f.cs, f.rflags, f.rsp, f.ss);
+}
+
 } // namespace
 
 void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
 {
     IretFrame saved;
-    if (!port::copy_from_guest(&saved, GuestVirtual{frame.rsp}, sizeof(saved)))
+    if (!read_frame(frame.rsp, saved))
     {
         crash_domain(vcpu.domain(), "the frame of its iret cannot be read");
         return;
@@ -71,7 +78,6 @@ void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
 void port::guest_iret(Vcpu& vcpu)
 {
     return_to_guest_frame(vcpu, guest_frame(this_cpu()));
-    vcpu.pv.frame_replaced = true;
 }
 
 } // namespace hv

@@ -7,7 +7,7 @@
 namespace hv
 {
 
-void save_segments(PvState& pv);  // selectors into pv.regs, bases into pv
+void save_segments(PvState& pv); // selectors into pv.regs, bases into pv
 // Loads selectors and bases. False when a selector could not be loaded (then it is null in hardware): the guest's
 // failsafe callback must hear of it; pv.regs still holds what was asked for.
 [[nodiscard]] bool load_segments(PvState const& pv);

@@ -10,6 +10,7 @@
 #include <arch/x86_64/pv/fpu.hpp>
 #include <arch/x86_64/pv/guest_copy.hpp>
 #include <arch/x86_64/pv/page_fault.hpp>
+#include <arch/x86_64/pv/return.hpp>
 #include <core/emulate/privileged.hpp>
 #include <core/trace/count.hpp>
 #include <lib/log.hpp>
@@ -119,46 +120,37 @@ void non_maskable_interrupt()
     log_warning("NMI with no known cause on CPU {}", this_cpu().id);
 }
 
+void exception(Vcpu& vcpu, TrapFrame& frame, std::uint64_t cr2)
+{
+    switch (frame.vector)
+    {
+    case kPageFault: guest_page_fault(vcpu, frame, cr2); return;
+    case kGeneralProtection: general_protection(vcpu, frame); return;
+    case kInvalidOpcode: invalid_opcode(vcpu, frame); return;
+    case kDeviceNotAvailable: device_not_available(vcpu, frame); return;
+    case kDebug: debug_exception(vcpu, frame); return;
+    case kNmi: non_maskable_interrupt(); return;
+    case kDoubleFault: panic_in(frame, "double fault");
+    case kMachineCheck: panic_in(frame, "machine check");
+    default: deliver_exception(vcpu, frame, static_cast<std::uint8_t>(frame.vector), frame.error_code); return;
+    }
+}
+
 } // namespace
 } // namespace hv
 
-void handle_guest_trap(hv::TrapFrame& frame)
+std::uint32_t handle_guest_trap(hv::TrapFrame& frame)
 {
     using namespace hv;
     std::uint64_t const cr2 = read_cr2(); // before anything of ours can fault
-    Vcpu& vcpu = *this_cpu().current;
-    switch (frame.vector)
-    {
-    case kPageFault:
-        guest_page_fault(vcpu, frame, cr2);
-        return;
-    case kGeneralProtection:
-        general_protection(vcpu, frame);
-        return;
-    case kInvalidOpcode:
-        invalid_opcode(vcpu, frame);
-        return;
-    case kDeviceNotAvailable:
-        device_not_available(vcpu, frame);
-        return;
-    case kDebug:
-        debug_exception(vcpu, frame);
-        return;
-    case kNmi:
-        non_maskable_interrupt();
-        return;
-    case kDoubleFault:
-        panic_in(frame, "double fault");
-    case kMachineCheck:
-        panic_in(frame, "machine check");
-    default:
-        break;
-    }
+    CpuLocal& cpu = this_cpu();
+    Vcpu& vcpu = *cpu.current;
     if (frame.vector >= 32)
     {
         count(vcpu, Counter::Interrupt);
         handle_interrupt(frame);
-        return;
     }
-    deliver_exception(vcpu, frame, static_cast<std::uint8_t>(frame.vector), frame.error_code);
+    else
+        exception(vcpu, frame, cr2);
+    return choose_return(cpu, vcpu, frame);
 }

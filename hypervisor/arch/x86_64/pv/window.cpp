@@ -129,9 +129,8 @@ void port::map_gdt(Vcpu& vcpu)
     for (unsigned page = 0; page < layout::kGuestGdtPages; ++page)
     {
         Mfn const frame = vcpu.pv.gdt_frames[page];
-        std::uint64_t const entry = frame == kInvalidMfn
-                                        ? pte::make(zero_frame(), kLeafFlags & ~pte::kWritable)
-                                        : pte::make(frame, kLeafFlags);
+        std::uint64_t const entry =
+            frame == kInvalidMfn ? pte::make(zero_frame(), kLeafFlags & ~pte::kWritable) : pte::make(frame, kLeafFlags);
         if (entries_of(vcpu)[page] != entry)
             set_entry(vcpu, page, entry);
     }

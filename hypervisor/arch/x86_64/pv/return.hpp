@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Whether a guest may be returned to as it is, and by which instruction.
+#pragma once
+
+#include <arch/x86_64/cpu/cpu_local.hpp>
+#include <core/evtchn/event_channels.hpp>
+
+namespace hv
+{
+
+// Nothing has to be done on this CPU, and nothing delivered to the vCPU, before it goes on. Mostly there is not even
+// anything that its mask holds back, which one test tells.
+inline bool nothing_waits(CpuLocal const& cpu, Vcpu const& vcpu)
+{
+    std::uint32_t const work = load_acquire(cpu.work);
+    bool const nmi = vcpu.pv.nmi_pending;
+    if ((work | load_relaxed(vcpu.info->evtchn_upcall_pending) | nmi) == 0) [[likely]]
+        return true;
+    return work == 0 && (!nmi || vcpu.pv.nmi_masked) && !event_pending(vcpu);
+}
+
+// SYSRET would trap in the guest after one more instruction than the frame says.
+inline bool single_steps(TrapFrame const& frame)
+{
+    constexpr std::uint64_t kFlagTrap = 1u << 8;
+    return (frame.rflags & kFlagTrap) != 0;
+}
+
+// SYSRET gives the guest exactly what the frame says. A rip that is not canonical would fault in ring 0 on the guest's
+// stack (XSA-7).
+inline bool sysret_is_exact(TrapFrame const& frame)
+{
+    return frame.vector == kVectorSyscall && frame.cs == layout::kSelectorGuestCode64 &&
+           frame.ss == layout::kSelectorGuestData && is_canonical(frame.rip) && !single_steps(frame);
+}
+
+// The same for a frame that SYSCALL made and in which only registers have changed since, or rip went back onto the
+// SYSCALL. It lay in canonical memory, so the address behind it is canonical but at the very end of the lower half.
+inline bool sysret_is_exact_after_syscall(TrapFrame const& frame)
+{
+    return frame.rip >> 47 != 1 && !single_steps(frame);
+}
+
+enum class Return : std::uint32_t // what the handlers of entries tell entry.S
+{
+    Later = 0, // by exit_to_guest(), which does what waits
+    Sysret = 1,
+    Iret = 2,
+};
+
+inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu const& vcpu, TrapFrame const& frame)
+{
+    if (!nothing_waits(cpu, vcpu)) [[unlikely]]
+        return static_cast<std::uint32_t>(Return::Later);
+    return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
+}
+
+} // namespace hv
