@@ -9,7 +9,7 @@ endif
 PYTHON ?= python3
 cases := $(wildcard tests/guests/cases/*.cpp)
 images := $(cases:tests/guests/cases/%.cpp=$(B)/%.elf)
-runtime := $(B)/start.o $(B)/guest.o
+runtime := $(B)/start.o $(B)/guest.o $(B)/modes.o $(B)/child.o
 CXXFLAGS := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
             -fno-stack-protector -fno-pie -fcf-protection=none -mno-red-zone -mgeneral-regs-only -O1 -g -Wall -Wextra -Werror \
             -I. -Ihypervisor -MMD -MP
@@ -18,13 +18,13 @@ CXXFLAGS := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsaf
 all: $(images)
 
 test: all
-	@$(PYTHON) tests/system/run_guest.py $(images)
+	@$(PYTHON) tests/system/run_guest.py --machines tests/guests/machines.json $(images)
 
 $(B)/start.o: tests/guests/runtime/start.S
 	@mkdir -p $(@D)
 	@$(CXX) -c -D__ASSEMBLY__ -fno-pie -o $@ $<
 
-$(B)/guest.o: tests/guests/runtime/guest.cpp tests/guests/build.mk
+$(filter-out $(B)/start.o,$(runtime)): $(B)/%.o: tests/guests/runtime/%.cpp tests/guests/build.mk
 	@mkdir -p $(@D)
 	@$(CXX) $(CXXFLAGS) -c -o $@ $<
 

@@ -203,7 +203,7 @@ Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType leve
     std::uint64_t& entry = table_entries(table)[index];
     std::uint64_t const old_value = load_relaxed(entry);
     budget.spend(1);
-    if (level == FrameType::L1)
+    if (level == FrameType::L1 && !rights.foreign) // a named owner is always checked against the frame
         if (auto const updated = update_in_place(rights, entry, old_value, value, kind);
             updated.error() != Errno::NoData)
             return updated;

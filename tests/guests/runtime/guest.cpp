@@ -1,37 +1,35 @@
 // SPDX-License-Identifier: MIT
 // The runtime of test guests.
 #include <tests/guests/runtime/guest.hpp>
+#include <tests/guests/runtime/modes.hpp>
 
 extern "C"
 {
-hv::abi::start_info* start_info;
-extern std::uint64_t const trap_entries[256];
+    hv::abi::start_info* start_info;
+    extern std::uint64_t const trap_entries[256];
 
-void* memset(void* to, int value, unsigned long bytes)
-{
-    auto* out = static_cast<unsigned char*>(to);
-    while (bytes-- != 0)
-        *out++ = static_cast<unsigned char>(value);
-    return to;
-}
+    void* memset(void* to, int value, unsigned long bytes)
+    {
+        auto* out = static_cast<unsigned char*>(to);
+        while (bytes-- != 0)
+            *out++ = static_cast<unsigned char>(value);
+        return to;
+    }
 
-void* memcpy(void* to, void const* from, unsigned long bytes)
-{
-    auto* out = static_cast<unsigned char*>(to);
-    auto const* in = static_cast<unsigned char const*>(from);
-    while (bytes-- != 0)
-        *out++ = *in++;
-    return to;
-}
+    void* memcpy(void* to, void const* from, unsigned long bytes)
+    {
+        auto* out = static_cast<unsigned char*>(to);
+        auto const* in = static_cast<unsigned char const*>(from);
+        while (bytes-- != 0)
+            *out++ = *in++;
+        return to;
+    }
 }
 
 namespace guest
 {
 namespace
 {
-
-unsigned failures = 0;
-unsigned checks = 0;
 
 unsigned long length(char const* text)
 {
@@ -43,11 +41,14 @@ unsigned long length(char const* text)
 
 alignas(4096) std::uint64_t pages[kPages][512];
 alignas(4096) unsigned char shared_window[4096];
+alignas(4096) unsigned char windows[kWindows][4096];
 
 } // namespace
 
+alignas(4096) Mailbox mailbox;
 Trap last_trap;
-unsigned trap_count = 0;
+unsigned volatile trap_count = 0;
+std::uint8_t mask_in_trap = 0;
 std::uint64_t resume_at = 0;
 
 long call(unsigned number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e)
@@ -80,10 +81,21 @@ void print_number(char const* text, std::uint64_t value)
 
 void check(bool good, char const* what, long got, int line)
 {
-    ++checks;
+    ++mailbox.checks;
     if (good)
         return;
-    ++failures;
+    if (mailbox.failures < Mailbox::kReports)
+    {
+        auto& report = mailbox.failed[mailbox.failures];
+        report.what = what;
+        report.got = got;
+        report.line = line;
+    }
+    ++mailbox.failures;
+    if (mailbox.in_child != 0)
+        return; // the parent tells
+    if (mailbox.failures > 100)
+        return; // enough to see
     print("failed: ");
     print(what);
     print_number(", got ", static_cast<std::uint64_t>(got));
@@ -92,8 +104,8 @@ void check(bool good, char const* what, long got, int line)
 
 void finish()
 {
-    print_number("checks: ", checks);
-    print(failures == 0 && checks != 0 ? "RESULT: pass\n" : "RESULT: fail\n");
+    print_number("checks: ", mailbox.checks);
+    print(mailbox.failures == 0 && mailbox.checks != 0 ? "RESULT: pass\n" : "RESULT: fail\n");
     shut_down(SHUTDOWN_poweroff);
 }
 
@@ -106,7 +118,7 @@ void shut_down(unsigned reason)
 
 void expect_crash()
 {
-    print(failures == 0 ? "EXPECT: crash\n" : "RESULT: fail\n");
+    print(mailbox.failures == 0 ? "EXPECT: crash\n" : "RESULT: fail\n");
 }
 
 void install_traps()
@@ -180,6 +192,17 @@ long map(void const* object, std::uint64_t entry, unsigned long flags)
     return call(__HYPERVISOR_update_va_mapping, address(static_cast<char const*>(object)), entry, flags);
 }
 
+long map_foreign(void const* object, std::uint64_t frame, unsigned domain, std::uint64_t flags)
+{
+    return call(__HYPERVISOR_update_va_mapping_otherdomain, address(static_cast<char const*>(object)),
+                frame << 12 | flags, UVMF_INVLPG | UVMF_ALL, domain);
+}
+
+void* window(unsigned index)
+{
+    return windows[index];
+}
+
 long make_read_only(void const* object)
 {
     return map(object, frame_of(object) << 12 | kReadOnlyLeaf);
@@ -209,12 +232,31 @@ long extended(unsigned command, std::uint64_t first, std::uint64_t second)
 
 extern "C" void on_trap(guest::Trap* trap)
 {
+    if (trap->vector == guest::kUpcallVector)
+    {
+        guest::take_upcall(*trap);
+        return;
+    }
+    if (guest::on_second_vcpu(trap))
+    {
+        guest::take_second_trap(*trap);
+        return;
+    }
     guest::last_trap = *trap;
-    ++guest::trap_count;
+    guest::mask_in_trap = guest::shared().vcpu_info[0].evtchn_upcall_mask;
+    guest::trap_count = guest::trap_count + 1;
     if (guest::resume_at != 0)
+    {
         trap->rip = guest::resume_at;
+        if ((trap->cs & 3) == 0) // the kernel's own selectors, whatever it tried
+        {
+            trap->cs = FLAT_KERNEL_CS & ~3u;
+            trap->ss = FLAT_KERNEL_SS;
+        }
+    }
     else if (trap->vector != 1 && trap->vector != 3 && trap->vector != 4)
     {
+        guest::check(false, "unexpected trap", static_cast<long>(trap->vector), 0);
         guest::print_number("unexpected trap ", trap->vector);
         guest::print_number("  at ", trap->rip);
         guest::print("RESULT: fail\n");

@@ -27,6 +27,64 @@ _start:
         call    run
         ud2
 
+/* A child domain's and a second vCPU's first instructions. The child's entry function comes in rdi. */
+        .globl  child_start
+child_start:
+        cld
+        leaq    stack_top(%rip), %rsp
+        xorl    %ebp, %ebp
+        call    *%rdi
+        ud2
+        .globl  second_start
+second_start:
+        cld
+        xorl    %ebp, %ebp
+        call    on_second_start
+        ud2
+
+/* run_user(code, argument, flags): to user mode by the iret hypercall; syscall_entry brings the control flow back. */
+        .globl  run_user
+run_user:
+        pushq   %rbx
+        pushq   %rbp
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        movq    %rsp, user_return_stack(%rip)
+        pushq   $0xe02b
+        leaq    user_stack_top(%rip), %rax
+        pushq   %rax
+        pushq   %rdx
+        pushq   $0xe033
+        pushq   %rdi
+        pushq   $0                      /* flags */
+        pushq   $0                      /* rcx */
+        pushq   $0                      /* r11 */
+        pushq   $0                      /* rax */
+        movq    %rsi, %rdi
+        movl    $23, %eax
+        syscall
+        ud2
+        .globl  syscall_entry
+syscall_entry:
+        cld
+        leaq    user_frame(%rip), %rbx
+        .set    word, 0
+        .rept   7
+        movq    word(%rsp), %rcx
+        movq    %rcx, word(%rbx)
+        .set    word, word + 8
+        .endr
+        movq    user_return_stack(%rip), %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbp
+        popq    %rbx
+        ret
+
 /* Every vector comes here with the number in place of what the frame has above it: builds a Trap and calls on_trap. */
         .altmacro
 .macro TRAP_ENTRY vector
@@ -128,5 +186,21 @@ trap_entries:
         .globl  hypercall_page
 hypercall_page:
         .skip   4096
-        .skip   65536
+        .skip   32768
+        .globl  stack_top
 stack_top:
+        .skip   16384
+        .globl  kernel_entry_stack_top
+kernel_entry_stack_top:
+        .skip   16384
+        .globl  user_stack_top
+user_stack_top:
+        .globl  second_stack
+second_stack:
+        .skip   16384
+        .globl  second_stack_top
+second_stack_top:
+        .balign 16
+        .globl  user_return_stack
+user_return_stack:
+        .skip   16
