@@ -5,6 +5,7 @@
 #include <core/domain/hypercall_page.hpp>
 #include <core/domain/lifecycle.hpp>
 #include <core/domain/range_set.hpp>
+#include <core/evtchn/event_channels.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
@@ -167,6 +168,14 @@ CallResult set_time_offset(Caller&, abi::xen_domctl& op)
     HV_TRY_VOID(find_living(op, target));
     target->time_offset_seconds = op.u.settimeoffset.time_offset_seconds;
     update_domain_wallclock(*target);
+    return std::int64_t{0};
+}
+
+CallResult set_virq_handler(Caller&, abi::xen_domctl& op)
+{
+    DomainRef target;
+    HV_TRY_VOID(find_living(op, target));
+    HV_TRY_VOID(hv::set_virq_handler(op.u.set_virq_handler.virq, *target));
     return std::int64_t{0};
 }
 

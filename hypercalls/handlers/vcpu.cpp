@@ -2,7 +2,9 @@
 // vcpu_op: decodes, checks, and calls core/domain, core/sched and core/time.
 #include <core/domain/context.hpp>
 #include <core/evtchn/event_channels.hpp>
+#include <core/irq/device_machine.hpp>
 #include <core/mm/allocator.hpp>
+#include <core/sched/run_queue.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
 #include <hypercalls/dispatch/groups.hpp>
@@ -159,6 +161,15 @@ CallResult send_nmi(Caller& caller)
     Vcpu& vcpu = named(caller);
     store_release(vcpu.pv.nmi_pending, true);
     vcpu_kick(vcpu);
+    return 0;
+}
+
+CallResult get_physid(Caller& caller, abi::vcpu_get_physid& out)
+{
+    CpuMask const cpus = run_queue::allowed_cpus(named(caller).sched);
+    HV_REQUIRE(caller.is_control() && cpus.count() == 1, Errno::Inval); // else the answer could be wrong when it arrives
+    CpuIdentity const identity = device_machine().cpu_identity(cpus.first());
+    out.phys_id = static_cast<std::uint64_t>(identity.acpi_id) << 32 | identity.apic_id;
     return 0;
 }
 

@@ -25,6 +25,7 @@ CallResult set_singleshot_timer(Caller& caller, abi::vcpu_set_singleshot_timer c
 CallResult stop_singleshot_timer(Caller& caller);
 CallResult register_info(Caller& caller, abi::vcpu_register_vcpu_info const& args);
 CallResult send_nmi(Caller& caller);
+CallResult get_physid(Caller& caller, abi::vcpu_get_physid& out);
 CallResult register_time_area(Caller& caller, abi::vcpu_register_time_memory_area const& args);
 
 } // namespace vcpu_op

@@ -113,5 +113,18 @@ TEST_F(Zombie, GetsNoVcpusAnyMore)
     EXPECT_EQ(subject_->events->alloc_unbound(DomainId{0}).error(), Errno::Inval);
 }
 
+TEST_F(Zombie, HandlesNoVirqs)
+{
+    auto const handle = [&](std::uint32_t virq) {
+        return domctl(XEN_DOMCTL_set_virq_handler, [&](abi::xen_domctl& op) { op.u.set_virq_handler.virq = virq; });
+    };
+    EXPECT_EQ(handle(VIRQ_TIMER), -EINVAL) << "each vCPU has its own";
+    EXPECT_EQ(handle(NR_VIRQS), -EINVAL);
+    EXPECT_EQ(handle(VIRQ_CON_RING), 0);
+    EXPECT_EQ(handle(VIRQ_DOM_EXC), 0);
+    kill();
+    EXPECT_EQ(handle(VIRQ_CON_RING), -ESRCH);
+}
+
 } // namespace
 } // namespace hv

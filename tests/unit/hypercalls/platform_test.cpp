@@ -118,5 +118,26 @@ TEST_F(PlatformTest, OnlySwitchingOffIsASleepState)
     EXPECT_EQ(devices.sleep_a, 0x3c01);
 }
 
+TEST_F(PlatformTest, APinnedVcpuOfTheControlDomainHearsWhereItIs)
+{
+    auto* const answer = host::guest_new<abi::vcpu_get_physid>({.phys_id = 77});
+    auto const ask = [&](Domain& domain) {
+        HypercallArgs args{{VCPUOP_get_physid, 0, host::guest_address(answer)}};
+        return dispatch_hypercall(*domain.vcpu(0), __HYPERVISOR_vcpu_op, args).error();
+    };
+    Domain& control = domain(1, true);
+    EXPECT_EQ(ask(control), Errno::Inval) << "it may move at any time";
+    EXPECT_EQ(answer->phys_id, 77u);
+    CpuMask const third = CpuMask::of(CpuId{2});
+    ASSERT_TRUE(sched_set_affinity(*control.vcpu(0), &third, nullptr));
+    EXPECT_EQ(ask(control), Errno::None);
+    CpuIdentity const identity = devices.cpu_identity(CpuId{2});
+    EXPECT_EQ(xen_vcpu_physid_to_x86_apicid(answer->phys_id), identity.apic_id);
+    EXPECT_EQ(xen_vcpu_physid_to_x86_acpiid(answer->phys_id), identity.acpi_id);
+    Domain& guest = domain();
+    ASSERT_TRUE(sched_set_affinity(*guest.vcpu(0), &third, nullptr));
+    EXPECT_EQ(ask(guest), Errno::Inval) << "not a guest's business";
+}
+
 } // namespace
 } // namespace hv
