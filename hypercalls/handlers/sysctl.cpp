@@ -6,6 +6,7 @@
 #include <core/console/console.hpp>
 #include <core/domain/lifecycle.hpp>
 #include <core/mm/allocator.hpp>
+#include <core/mm/claims.hpp>
 #include <core/policy/system_policies.hpp>
 #include <core/sched/scheduler.hpp>
 #include <hypercalls/dispatch/groups.hpp>
@@ -72,6 +73,7 @@ CallResult physical_info(Caller&, abi::xen_sysctl& op)
     info.capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     info.total_pages = total_frames();
     info.free_pages = free_frames();
+    info.outstanding_pages = claimed_frames();
     info.max_mfn = port::max_mfn().raw() - 1;
     policy::FeatureSet const features = policy::system_policies().host.features();
     for (unsigned i = 0; i < 8; ++i)

@@ -27,6 +27,7 @@ void begin_dying(Domain& domain)
     {
         Guard guard(domain.page_lock);
     }
+    claim_frames(domain, 0).value();
     {
         Guard guard(domain.mmu_lock);
     }

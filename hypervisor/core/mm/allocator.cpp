@@ -11,6 +11,7 @@
 #include <core/domain/lifecycle.hpp>
 #include <core/mm/allocator_steps.hpp>
 #include <core/mm/buddy.hpp>
+#include <core/mm/claims.hpp>
 #include <core/mm/frame_table.hpp>
 #include <core/mm/tlb_clock.hpp>
 #include <port/port.hpp>
@@ -34,6 +35,17 @@ void clear_frame(Mfn frame)
     __builtin_memset(port::frame_data(frame), 0, kPageSize);
 }
 
+// The sum of all domains' claimed_pages; both change under g_buddy.lock.
+std::uint64_t claimed HV_GUARDED_BY(g_buddy.lock) = 0;
+
+// The frames may still be in TLBs as their former owner's: nobody gets them before those entries are gone.
+Mfn without_old_translations(Mfn first)
+{
+    if (first != kInvalidMfn)
+        flush_if_stale(tlb_stamp_of(frame_info(first)->usage));
+    return first;
+}
+
 Mfn take_block(unsigned order, unsigned address_bits)
 {
     Mfn first = kInvalidMfn;
@@ -41,10 +53,30 @@ Mfn take_block(unsigned order, unsigned address_bits)
         Guard guard(g_buddy.lock);
         first = g_buddy.take(order, address_bits);
     }
-    // The frames may still be in TLBs as their former owner's: nobody gets them before those entries are gone.
-    if (first != kInvalidMfn)
-        flush_if_stale(tlb_stamp_of(frame_info(first)->usage));
-    return first;
+    return without_old_translations(first);
+}
+
+// For a domain's RAM: what is set aside for others is not there for it. `used` is how much of its own claim the block uses.
+Mfn take_block_for(Domain& domain, unsigned order, unsigned address_bits, std::uint64_t& used)
+{
+    std::uint64_t const count = 1ull << order;
+    Mfn first = kInvalidMfn;
+    {
+        Guard guard(g_buddy.lock);
+        if (g_buddy.free_frames() >= count + (claimed - domain.claimed_pages))
+            first = g_buddy.take(order, address_bits);
+        used = first == kInvalidMfn ? 0 : domain.claimed_pages < count ? domain.claimed_pages : count;
+        domain.claimed_pages -= used;
+        claimed -= used;
+    }
+    return without_old_translations(first);
+}
+
+void give_back_claim(Domain& domain, std::uint64_t frames)
+{
+    Guard guard(g_buddy.lock);
+    domain.claimed_pages += frames;
+    claimed += frames;
 }
 
 void give_block(Mfn first, unsigned order)
@@ -195,7 +227,8 @@ void free_page(std::byte* page)
 Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned address_bits)
 {
     std::uint64_t const count = 1ull << order;
-    Mfn const first = take_block(order, address_bits);
+    std::uint64_t used = 0;
+    Mfn const first = take_block_for(domain, order, address_bits, used);
     HV_REQUIRE(first != kInvalidMfn, Errno::NoMem);
     for (std::uint64_t i = 0; i < count; ++i)
         clear_frame(first + i);
@@ -209,9 +242,10 @@ Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned addr
                 domain_hold(domain); // page accounting keeps one reference
             for (std::uint64_t i = 0; i < count; ++i)
                 list_domain_frame(domain, first + i);
-            domain.claimed_pages -= domain.claimed_pages < count ? domain.claimed_pages : count;
             return first;
         }
+        if (!dying)
+            give_back_claim(domain, used);
     }
     give_block(first, order);
     return Errno::NoMem;
@@ -300,11 +334,21 @@ void replace_domain_frames(Domain& domain, std::span<Mfn const> in, std::span<Mf
 Result<void> claim_frames(Domain& domain, std::uint64_t frames)
 {
     Guard guard(domain.page_lock);
+    HV_REQUIRE(frames == 0 || load_acquire(domain.life) < Life::Dying, Errno::Inval);
     std::uint64_t const held = domain.pages.count;
     std::uint64_t const wanted = frames > held ? frames - held : 0;
-    HV_REQUIRE(frames == 0 || (frames <= domain.max_pages && wanted <= free_frames()), Errno::NoMem);
-    domain.claimed_pages = frames == 0 ? 0 : wanted;
+    Guard free_guard(g_buddy.lock);
+    std::uint64_t const others = claimed - domain.claimed_pages;
+    HV_REQUIRE(frames == 0 || (frames <= domain.max_pages && wanted + others <= g_buddy.free_frames()), Errno::NoMem);
+    domain.claimed_pages = wanted;
+    claimed = others + wanted;
     return {};
+}
+
+std::uint64_t claimed_frames()
+{
+    Guard guard(g_buddy.lock);
+    return claimed;
 }
 
 void move_to_relinquished(Domain& domain, Mfn frame)

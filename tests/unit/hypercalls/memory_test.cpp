@@ -4,6 +4,8 @@
 #include <invariants.hpp>
 #include <machine_test.hpp>
 
+#include <core/mm/claims.hpp>
+
 #include <core/mm/exchange.hpp>
 
 #include <array>
@@ -153,8 +155,7 @@ TEST_F(MemoryCalls, AFailedExchangeChangesNothing)
     Mfn const a = guest().page(), b = guest().page(), mapped = guest().page();
     ASSERT_EQ(guest().pin(guest().table({{0, mapped, kRead}}), 1), 0);
     Guest::entry(a, 1) = 0xa;
-    auto refused = [&](std::array<std::uint64_t, 2> frames, unsigned bits, std::int64_t error)
-    {
+    auto refused = [&](std::array<std::uint64_t, 2> frames, unsigned bits, std::int64_t error) {
         auto* const out = list_of<1>({0x77});
         auto args = trade(list_of<2>(frames), 0, out, 1);
         args.out.mem_flags = XENMEMF_address_bits(bits);
@@ -189,19 +190,47 @@ TEST_F(MemoryCalls, AnOutputListThatCannotBeWrittenKeepsTheGuestsFrames)
 TEST_F(MemoryCalls, ExchangeArgumentsThatOverflowAreRefused)
 {
     auto args = trade(list_of<2>({1, 2}), 0, list_of<1>({0}), 1);
-    auto with = [&](auto change)
-    {
+    auto with = [&](auto change) {
         auto changed = args;
         change(changed);
         return guest().memory(XENMEM_exchange, changed);
     };
     EXPECT_EQ(with([](auto& a) { a.nr_exchanged = 3; }), -EINVAL);
     EXPECT_EQ(with([](auto& a) { a.nr_exchanged = 1; }), -EINVAL) << "not a whole group";
-    EXPECT_EQ(with([](auto& a) { a.in.nr_extents = 1ull << 63; a.out.nr_extents = 1ull << 62; }), -EINVAL);
+    EXPECT_EQ(with([](auto& a) {
+                  a.in.nr_extents = 1ull << 63;
+                  a.out.nr_extents = 1ull << 62;
+              }),
+              -EINVAL);
     EXPECT_EQ(with([](auto& a) { a.in.nr_extents = 3; }), -EINVAL);
     EXPECT_EQ(with([](auto& a) { a.out.extent_order = 40; }), -EPERM);
     EXPECT_EQ(with([](auto& a) { a.out.domid = 0; }), -EPERM);
     EXPECT_EQ(with([](auto& a) { a.nr_exchanged = 2; }), 0) << "all done";
+}
+
+TEST_F(MemoryCalls, WhatIsClaimedIsNotThereForOthers)
+{
+    Domain& built = domain();
+    Domain& other = domain();
+    built.max_pages = other.max_pages = host::kFrames;
+    constexpr std::uint64_t kLeft = 40;
+    std::uint64_t const wanted = free_frames() - kLeft;
+    ASSERT_TRUE(claim_frames(built, built.pages.count + wanted));
+    EXPECT_EQ(claimed_frames(), wanted);
+    EXPECT_EQ(claim_frames(other, kLeft + 1).error(), Errno::NoMem) << "there is not so much that nobody has claimed";
+    std::uint64_t got = 0;
+    while (allocate_domain_frames(other, 0))
+        ++got;
+    EXPECT_EQ(got, kLeft);
+    EXPECT_EQ(allocate_domain_frames(other, 3).error(), Errno::NoMem);
+    ASSERT_TRUE(allocate_domain_frames(built, 4)) << "its own claim is for it";
+    EXPECT_EQ(claimed_frames(), wanted - 16);
+    built.max_pages = built.pages.count; // refused for another reason: the claim stays
+    EXPECT_FALSE(allocate_domain_frames(built, 0));
+    EXPECT_EQ(claimed_frames(), wanted - 16);
+    end(built);
+    EXPECT_EQ(claimed_frames(), 0u);
+    EXPECT_TRUE(allocate_domain_frames(other, 0));
 }
 
 } // namespace
