@@ -55,6 +55,9 @@ static_assert(offsetof(ListedCall, args) == offsetof(abi::multicall_entry, args)
 
 constexpr std::uint64_t kChunk = 8; // entries copied in at a time
 constexpr std::int32_t kEntryUnits = 8;
+// Each entry has a budget of its own, so a list of heavy ones could keep the CPU for all their budgets together. The clock
+// is looked at once per chunk, and not at all for the short lists that kernels send.
+constexpr std::uint64_t kLongestList = 500'000; // nanoseconds
 
 CallResult restart_at(Caller& caller, std::uint64_t index)
 {
@@ -83,10 +86,12 @@ CallResult multicall(Caller& caller)
     caller.args.value[1] = static_cast<std::uint32_t>(caller.args.value[1]);
     std::uint64_t const count = caller.args.value[1];
     GuestInOut<ListedCall> const list(caller.args.value[0]);
+    std::uint64_t const started = count > kChunk ? port::now().raw() : 0;
     ListedCall chunk[kChunk];
     for (std::uint64_t first = 0; first < count;)
     {
-        if (caller.spend(kEntryUnits * kChunk))
+        bool const late = first != 0 && port::now().raw() - started > kLongestList;
+        if (caller.spend(kEntryUnits * kChunk) || late)
             return restart_at(caller, first);
         std::uint64_t const end = first + read_chunk(list, chunk, first, count);
         HV_REQUIRE(end != first, Errno::Fault);

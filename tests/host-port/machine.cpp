@@ -26,6 +26,7 @@ std::uint64_t* m2p_table = nullptr;
 Cpu cpus[kCpus + 1];
 Flushes flush_record;
 std::atomic<std::uint64_t> clock_now = 1'000'000'000;
+std::atomic<std::uint64_t> clock_step = 0;
 std::atomic<bool> threaded = false;
 bool stable_tsc = true;
 thread_local unsigned current_cpu = kToolCpu;
@@ -130,6 +131,11 @@ void set_threaded(bool is_threaded)
 std::uint64_t now()
 {
     return clock_now;
+}
+
+void set_clock_step(std::uint64_t nanoseconds)
+{
+    clock_step = nanoseconds;
 }
 
 void advance(std::uint64_t nanoseconds)

@@ -60,6 +60,8 @@ void set_threaded(bool threaded);
 // ---- time
 std::uint64_t now();
 void advance(std::uint64_t nanoseconds); // the clock alone
+// From now on each look at the clock moves it on by this much: time that the hypervisor itself takes. 0 ends that.
+void set_clock_step(std::uint64_t nanoseconds);
 // One pass of a CPU's way out of the hypervisor: expired timers, then a requested choice, with the context switch.
 void pass(unsigned number);
 void settle();                     // passes of all CPUs until nothing is requested

@@ -15,6 +15,7 @@ extern std::uint64_t* m2p_table;
 extern Cpu cpus[kCpus + 1];
 extern Flushes flush_record;
 extern std::atomic<std::uint64_t> clock_now;
+extern std::atomic<std::uint64_t> clock_step;
 extern std::atomic<bool> threaded;
 extern bool stable_tsc;
 extern thread_local unsigned current_cpu;
