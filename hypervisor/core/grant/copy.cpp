@@ -4,6 +4,8 @@
 #include <core/mm/frame.hpp>
 #include <port/port.hpp>
 
+#include <utility>
+
 namespace hv::grant
 {
 namespace
@@ -19,6 +21,8 @@ public:
 
     ~CopyEnd()
     {
+        if (passed_on_by_)
+            passed_on_by_->grants->release(passed_on_as_, use());
         if (!held_)
             return;
         if (write_)
@@ -26,7 +30,7 @@ public:
         else
             put_frame(grant_.frame);
         if (granter_)
-            granter_->grants->release(ref_, write_ ? GrantUse::HostWrite : GrantUse::HostRead);
+            granter_->grants->release(ref_, use());
     }
 
     GrantStatus open(Domain& caller, abi::gnttab_copy::gnttab_copy_ptr const& end, bool by_reference, bool write)
@@ -50,11 +54,29 @@ private:
         if (!granter_ || granter_->grants == nullptr)
             return GNTST_bad_domain;
         ref_ = GrantRef{end.u.ref};
-        GrantUse const use = write_ ? GrantUse::HostWrite : GrantUse::HostRead;
-        GrantStatus const status = granter_->grants->acquire(caller.id(), ref_, use, true, grant_);
+        GrantStatus const status = granter_->grants->acquire(caller.id(), ref_, use(), true, grant_);
+        held_ = status == GNTST_okay;
+        return status == GNTST_general_error ? open_passed_on(caller, status) : status;
+    }
+
+    // The entry may pass on what its domain was granted by another. Once: that grant has to be one of memory.
+    GrantStatus open_passed_on(Domain& caller, GrantStatus refused)
+    {
+        GrantBehind behind;
+        if (granter_->grants->acquire_transitive(caller.id(), ref_, use(), behind) != GNTST_okay)
+            return refused;
+        passed_on_by_ = std::move(granter_);
+        passed_on_as_ = ref_;
+        granter_ = find_domain(behind.granter);
+        if (!granter_ || granter_->grants == nullptr)
+            return GNTST_bad_domain;
+        ref_ = behind.ref;
+        GrantStatus const status = granter_->grants->acquire(passed_on_by_->id(), ref_, use(), true, grant_);
         held_ = status == GNTST_okay;
         return status;
     }
+
+    [[nodiscard]] GrantUse use() const { return write_ ? GrantUse::HostWrite : GrantUse::HostRead; }
 
     GrantStatus open_own(Domain& caller, abi::gnttab_copy::gnttab_copy_ptr const& end)
     {
@@ -71,6 +93,8 @@ private:
     AcquiredGrant grant_{};
     DomainRef granter_;
     GrantRef ref_{};
+    DomainRef passed_on_by_; // whose transitive entry led to the grant
+    GrantRef passed_on_as_{};
     bool write_ = false;
     bool held_ = false;
 };

@@ -33,6 +33,13 @@ GrantStatus check_header(Header header, DomainId user, bool write, bool partial)
     return GNTST_okay;
 }
 
+bool is_transitive(Header header, DomainId user, bool write)
+{
+    constexpr std::uint16_t kKind = GTF_type_mask | GTF_sub_page;
+    return (header.flags() & kKind) == GTF_transitive && header.domain() == user &&
+           !(write && (header.flags() & GTF_readonly) != 0);
+}
+
 std::uint16_t use_bits(bool write)
 {
     return write ? GTF_reading | GTF_writing : GTF_reading;
@@ -86,6 +93,28 @@ GrantStatus GrantTable::activate_v2(std::uint32_t ref, DomainId user, bool write
     return GNTST_okay;
 }
 
+GrantStatus GrantTable::activate_transitive(std::uint32_t ref, DomainId user, bool write, UseRecord& record)
+{
+    abi::grant_entry_v2* const entry = entry_v2(ref);
+    std::uint32_t const& word = header_word(entry);
+    Header const seen{load_relaxed(word)};
+    if (!is_transitive(seen, user, write))
+        return GNTST_general_error;
+    fetch_or(*status_of(ref), use_bits(write)); // announced first, as in activate_v2()
+    if (load_acquire(word) != seen.word)
+    {
+        deactivate(ref, record);
+        return GNTST_eagain;
+    }
+    if (!record.used())
+    {
+        record.transitive = true;
+        record.behind = DomainId{load_relaxed(entry->transitive.trans_domid)};
+        record.behind_ref = load_relaxed(entry->transitive.gref);
+    }
+    return GNTST_okay;
+}
+
 GrantStatus GrantTable::activate(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record)
 {
     return version_ == 1 ? activate_v1(ref, user, write, record) : activate_v2(ref, user, write, partial, record);
@@ -113,10 +142,11 @@ GrantStatus GrantTable::acquire(DomainId user, GrantRef ref, GrantUse use, bool 
     if (record == nullptr)
         return GNTST_no_space;
     std::uint16_t& count = record->count[static_cast<unsigned>(use)];
-    if (record->used() && record->user != user)
+    if (record->used() && (record->user != user || record->transitive))
         return GNTST_general_error;
     if (count == 0xffff)
         return GNTST_no_space;
+    record->transitive = false;
     bool const part = record->used() && record->length != kPageSize;
     if (part && !partial)
         return GNTST_general_error;
@@ -134,6 +164,32 @@ GrantStatus GrantTable::acquire(DomainId user, GrantRef ref, GrantUse use, bool 
     ++count;
     record->user = user;
     out = AcquiredGrant{record->frame, record->offset, record->length};
+    return GNTST_okay;
+}
+
+GrantStatus GrantTable::acquire_transitive(DomainId user, GrantRef ref, GrantUse use, GrantBehind& out)
+{
+    Guard guard(lock_);
+    if (ended_)
+        return GNTST_bad_domain;
+    if (version_ != 2)
+        return GNTST_general_error;
+    if (ref.raw() >= entry_count())
+        return GNTST_bad_gntref;
+    UseRecord* const record = use_record(ref.raw());
+    if (record == nullptr)
+        return GNTST_no_space;
+    std::uint16_t& count = record->count[static_cast<unsigned>(use)];
+    if (record->used() && (record->user != user || !record->transitive))
+        return GNTST_general_error;
+    if (count == 0xffff)
+        return GNTST_no_space;
+    if (!record->used() || (writes(use) && !record->written()))
+        if (auto const status = activate_transitive(ref.raw(), user, writes(use), *record); status != GNTST_okay)
+            return status;
+    ++count;
+    record->user = user;
+    out = GrantBehind{record->behind, GrantRef{record->behind_ref}};
     return GNTST_okay;
 }
 

@@ -45,6 +45,9 @@ struct UseRecord
     DomainId user{};          // who; one domain at a time
     std::uint16_t offset = 0; // the part that may be copied
     std::uint16_t length = 0;
+    bool transitive = false; // stands for another domain's grant: no frame here, whose uses are counted there as well
+    DomainId behind{};       // whose that is
+    std::uint32_t behind_ref = 0;
 
     [[nodiscard]] bool used() const { return (count[0] | count[1] | count[2] | count[3]) != 0; }
     [[nodiscard]] bool written() const { return (count[1] | count[3]) != 0; }
@@ -56,6 +59,13 @@ struct AcquiredGrant
     Mfn frame{};
     std::uint16_t offset = 0;
     std::uint16_t length = 0;
+};
+
+// What acquire_transitive() found: the grant that the entry stands for.
+struct GrantBehind
+{
+    DomainId granter{};
+    GrantRef ref{};
 };
 
 enum class MappingState : std::uint8_t
@@ -90,6 +100,9 @@ public:
     // ---- the granter's side
     // Counts a use by `user` and takes a reference of the frame. `partial` accepts grants of a part of a page (copies do).
     GrantStatus acquire(DomainId user, GrantRef ref, GrantUse use, bool partial, AcquiredGrant& out);
+    // For an entry that passes on a grant which its domain was given (version 2; such can be copied, not mapped): counts a use
+    // and says which grant it is. The caller acquires that one too, as the entry's domain, and releases both.
+    GrantStatus acquire_transitive(DomainId user, GrantRef ref, GrantUse use, GrantBehind& out);
     // The use is over; the caller gives the reference back afterwards.
     void release(GrantRef ref, GrantUse use);
     GrantStatus swap(GrantRef a, GrantRef b);
@@ -124,6 +137,7 @@ private:
     GrantStatus activate_v1(std::uint32_t ref, DomainId user, bool write, UseRecord& record) HV_REQUIRES(lock_);
     GrantStatus activate_v2(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record)
         HV_REQUIRES(lock_);
+    GrantStatus activate_transitive(std::uint32_t ref, DomainId user, bool write, UseRecord& record) HV_REQUIRES(lock_);
     void deactivate(std::uint32_t ref, UseRecord const& record) HV_REQUIRES(lock_);
     abi::grant_entry_v1* entry_v1(std::uint32_t ref) HV_REQUIRES(lock_);
     abi::grant_entry_v2* entry_v2(std::uint32_t ref) HV_REQUIRES(lock_);

@@ -130,5 +130,106 @@ TEST_F(GrantVersionTest, PartOfAPageCanBeCopiedButNotMapped)
     EXPECT_EQ(status_word(20), 0u);
 }
 
+// A third domain between granter and mapper passes on what it was granted.
+class TransitiveGrantTest : public GrantVersionTest
+{
+protected:
+    void SetUp() override
+    {
+        GrantVersionTest::SetUp();
+        middle_ = &domain();
+        ASSERT_TRUE(middle_->grants->set_version(2));
+        ASSERT_TRUE(granter_->grants->set_version(2));
+        permit_v2(20, GTF_readonly);
+        shared_v2(20).hdr.domid = middle_->id().raw();
+        pass_on(30, 20);
+    }
+    abi::grant_entry_v2& entry_of_middle(std::uint32_t ref)
+    {
+        return reinterpret_cast<abi::grant_entry_v2*>(port::frame_data(middle_->grants->shared_frame(0).value()))[ref];
+    }
+    std::uint16_t status_of_middle(std::uint32_t ref)
+    {
+        return reinterpret_cast<std::uint16_t*>(port::frame_data(middle_->grants->status_frame(0).value()))[ref];
+    }
+    void pass_on(std::uint32_t ref, std::uint32_t behind, std::uint16_t flags = 0)
+    {
+        entry_of_middle(ref).transitive.trans_domid = granter_->id().raw();
+        entry_of_middle(ref).transitive.gref = behind;
+        entry_of_middle(ref).hdr.domid = mapper_->id().raw();
+        entry_of_middle(ref).hdr.flags = static_cast<std::uint16_t>(GTF_transitive | flags);
+    }
+    GrantStatus copy_through(std::uint32_t ref, Mfn to)
+    {
+        abi::gnttab_copy operation{};
+        operation.source.u.ref = ref;
+        operation.source.domid = middle_->id().raw();
+        operation.dest.u.gmfn = mapper_->expose(to).raw();
+        operation.dest.domid = DOMID_SELF;
+        operation.len = 16;
+        operation.flags = GNTCOPY_source_gref;
+        return grant::copy(vcpu(), operation);
+    }
+
+    Domain* middle_ = nullptr;
+};
+
+TEST_F(TransitiveGrantTest, BytesArriveThroughTwoDomainsAndNothingStaysInUse)
+{
+    Mfn const own = host::guest_page(*mapper_);
+    EXPECT_EQ(copy_through(30, own), GNTST_okay);
+    EXPECT_EQ(port::frame_data(own)[15], std::byte{0x5a});
+    EXPECT_EQ(status_word(20), 0u);
+    EXPECT_EQ(status_of_middle(30), 0u);
+    EXPECT_EQ(frame_info(page_)->count(), 1u);
+}
+
+TEST_F(TransitiveGrantTest, RightsOfBothStepsCount)
+{
+    Mfn const own = host::guest_page(*mapper_);
+    abi::gnttab_copy write{};
+    write.source.u.gmfn = mapper_->expose(own).raw();
+    write.source.domid = DOMID_SELF;
+    write.dest.u.ref = 30;
+    write.dest.domid = middle_->id().raw();
+    write.len = 16;
+    write.flags = GNTCOPY_dest_gref;
+    EXPECT_EQ(grant::copy(vcpu(), write), GNTST_general_error) << "the grant behind is for reading";
+    permit_v2(20);
+    shared_v2(20).hdr.domid = middle_->id().raw();
+    pass_on(30, 20, GTF_readonly);
+    EXPECT_EQ(grant::copy(vcpu(), write), GNTST_general_error) << "it is passed on for reading";
+    pass_on(30, 20);
+    EXPECT_EQ(grant::copy(vcpu(), write), GNTST_okay);
+    shared_v2(20).hdr.domid = mapper_->id().raw();
+    EXPECT_EQ(copy_through(30, own), GNTST_general_error) << "granted to the mapper, not to who passes it on";
+    entry_of_middle(30).hdr.domid = granter_->id().raw();
+    EXPECT_EQ(copy_through(30, own), GNTST_general_error) << "passed on to somebody else";
+    EXPECT_EQ(status_word(20), 0u);
+    EXPECT_EQ(status_of_middle(30), 0u);
+    EXPECT_EQ(frame_info(page_)->count(), 1u);
+}
+
+TEST_F(TransitiveGrantTest, CannotBeMappedNorPassedOnAgain)
+{
+    abi::gnttab_map_grant_ref operation{};
+    operation.host_addr = address(1);
+    operation.flags = GNTMAP_host_map | GNTMAP_readonly;
+    operation.ref = 30;
+    operation.dom = middle_->id().raw();
+    EXPECT_EQ(grant::map(vcpu(), operation), GNTST_general_error);
+    Mfn const own = host::guest_page(*mapper_);
+    pass_on(31, 30);
+    entry_of_middle(31).transitive.trans_domid = middle_->id().raw();
+    EXPECT_EQ(copy_through(31, own), GNTST_general_error);
+    entry_of_middle(31).transitive.trans_domid = 0x7ff0;
+    EXPECT_EQ(copy_through(31, own), GNTST_bad_domain);
+    entry_of_middle(31).transitive.trans_domid = granter_->id().raw();
+    entry_of_middle(31).transitive.gref = 0xffffffff;
+    EXPECT_EQ(copy_through(31, own), GNTST_bad_gntref);
+    EXPECT_EQ(status_of_middle(31), 0u);
+    EXPECT_TRUE(middle_->grants->set_version(1)) << "nothing is in use";
+}
+
 } // namespace
 } // namespace hv
