@@ -30,6 +30,19 @@ public:
     // Appends within what was reserved. Not yet durable.
     void append(std::string_view bytes);
 
+    // The same for `bytes` that the caller writes to the returned place; null if they were not reserved.
+    char* extend(std::size_t bytes)
+    {
+        if (capacity_ - tail_ < bytes) {
+            return nullptr;
+        }
+        tail_ += bytes;
+        return base_ + tail_ - bytes;
+    }
+
+    // True if something was appended since the last commit.
+    [[nodiscard]] bool uncommitted() const { return tail_ != committed(); }
+
     // Makes everything appended so far durable at once.
     void commit();
 

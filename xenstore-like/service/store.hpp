@@ -111,6 +111,7 @@ private:
 
     // store_access.cpp
     [[nodiscard]] Tree const& view(Call const& call) const;
+    [[nodiscard]] Tree& view(Call const& call);
     [[nodiscard]] std::uint8_t access_of(Client const& client, PermissionList const& list) const;
     [[nodiscard]] bool may(Client const& client, Node const& node, std::uint8_t wanted) const;
     [[nodiscard]] int check_path(Client const& client, NodePath const& path) const;

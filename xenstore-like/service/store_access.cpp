@@ -9,6 +9,11 @@ Tree const& Store::view(Call const& call) const
     return call.transaction != nullptr ? call.transaction->view() : tree_;
 }
 
+Tree& Store::view(Call const& call)
+{
+    return call.transaction != nullptr ? call.transaction->view() : tree_;
+}
+
 std::uint8_t Store::access_of(Client const& client, PermissionList const& list) const
 {
     if (client.privileged) {
@@ -36,9 +41,10 @@ int Store::check_path(Client const& client, NodePath const& path) const
     return fits ? 0 : ENOSPC;
 }
 
+// The path of a request on nodes; open_node() and open_for_change() check its characters if they do not find it.
 int Store::argument_path(Call const& call, std::string_view argument, NodePath& path)
 {
-    int const error = resolve_path(argument, call.client.domain, path_scratch_, path);
+    int const error = complete_path(argument, call.client.domain, path_scratch_, path);
     return error != 0 ? error : check_path(call.client, path);
 }
 
@@ -48,6 +54,9 @@ int Store::open_node(Call& call, std::string_view path, std::uint8_t wanted, std
 {
     walk = view(call).walk(path);
     Node const* const node = walk.node;
+    if (node == nullptr && !valid_absolute_path(path)) {
+        return EINVAL;
+    }
     if (call.transaction != nullptr) {
         if (node != nullptr) {
             call.transaction->note(path, saw | kSawExistence | (call.client.privileged ? 0 : kSawPermissions));
@@ -69,7 +78,10 @@ int Store::open_node(Call& call, std::string_view path, std::uint8_t wanted, std
 // existing ancestor, and room in the quotas for what will be created.
 int Store::open_for_change(Call& call, std::string_view path, std::size_t value_size, Walk& walk)
 {
-    walk = view(call).walk(path);
+    walk = view(call).walk_for_change(path);
+    if (walk.node == nullptr && !valid_absolute_path(path)) {
+        return EINVAL;
+    }
     if (call.transaction != nullptr) {
         // What is missing below the nearest ancestor is created when the transaction commits, or found there if
         // another one was faster: both give the same answer, so only the ancestor counts as seen.

@@ -159,7 +159,7 @@ int Store::commit(Transaction& transaction)
     } else {
         for (auto const& entry : changes.entries()) {
             ChangeView const change = changes.view(entry);
-            apply_to_current(change, tree_.walk(change.path));
+            apply_to_current(change, tree_.walk_for_change(change.path));
         }
     }
     if (watches_.size() != 0) {
@@ -200,7 +200,7 @@ void Store::fire_below(Node const& node, std::string_view path, Transaction* tra
 
 void Store::restore_change(ChangeView const& change)
 {
-    apply_to_current(change, tree_.walk(change.path));
+    apply_to_current(change, tree_.walk_for_change(change.path));
 }
 
 }  // namespace tessera::store

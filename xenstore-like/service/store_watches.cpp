@@ -165,8 +165,8 @@ void Store::fire(std::string_view path, Tree const* before, Tree const* after)
         Node const* const node = tree == nullptr ? nullptr : tree->find(path);
         return node == nullptr ? nullptr : &nodes_.permissions().list(node->permissions);
     };
-    watches_.for_each_covering(path, [&](Watch& watch, std::size_t distance) {
-        if (distance > watch.depth) {
+    watches_.for_each_covering(path, [&](Watch& watch, std::string_view below) {
+        if (watch.depth != kAnyDepth && path_depth(below) > watch.depth) {
             return;
         }
         if (!watch.client->privileged && !known) {

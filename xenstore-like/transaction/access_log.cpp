@@ -2,6 +2,8 @@
 // Implements conflict detection by path.
 #include "transaction/access_log.hpp"
 
+#include <utility>
+
 namespace tessera::store {
 
 namespace {
@@ -52,6 +54,10 @@ std::size_t AccessLog::slot_of(std::string_view path, std::uint64_t hash) const
 
 void AccessLog::grow()
 {
+    if (slots_.empty()) {
+        entries_.reserve(16);
+        paths_.reserve(16 * 48);
+    }
     slots_.assign(slots_.empty() ? 32 : slots_.size() * 2, 0);
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         slots_[slot_of(path_of(entries_[i]), entries_[i].hash)] = static_cast<std::uint32_t>(i + 1);
@@ -60,6 +66,9 @@ void AccessLog::grow()
 
 std::uint8_t AccessLog::note(std::string_view path, std::uint8_t saw)
 {
+    if (last_ != 0 && path_of(entries_[last_ - 1]) == path) {
+        return std::exchange(entries_[last_ - 1].saw, static_cast<std::uint8_t>(entries_[last_ - 1].saw | saw));
+    }
     if ((entries_.size() + 1) * 2 > slots_.size()) {
         grow();
     }
@@ -70,6 +79,7 @@ std::uint8_t AccessLog::note(std::string_view path, std::uint8_t saw)
         paths_ += path;
         slot = static_cast<std::uint32_t>(entries_.size());
     }
+    last_ = slot;
     Entry& entry = entries_[slot - 1];
     std::uint8_t const before = entry.saw;
     entry.saw |= saw;

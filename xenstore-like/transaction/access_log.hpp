@@ -49,6 +49,7 @@ private:
     HashKey key_;
     std::string paths_;
     std::vector<Entry> entries_;
+    std::uint32_t last_ = 0;            // index plus one of the entry noted last: requests look at their path twice
     std::vector<std::uint32_t> slots_;  // index into entries_ plus one; a power of two of them, at most half used
 };
 

@@ -40,6 +40,10 @@ public:
 
     void append(ChangeView const& change, bool repeated)
     {
+        if (entries_.empty()) {  // room for the usual transaction at once, instead of growing to it step by step
+            entries_.reserve(16);
+            bytes_.reserve(16 * 48);
+        }
         entries_.push_back({change.kind, repeated, change.creator, static_cast<std::uint32_t>(bytes_.size()),
                             static_cast<std::uint32_t>(change.path.size()),
                             static_cast<std::uint32_t>(change.value.size()), static_cast<std::uint32_t>(lists_.size())});

@@ -73,8 +73,10 @@ void apply_change(Tree& tree, ChangeView const& change, Walk const& walk, Accoun
             create_missing(tree, change, walk, delta);
         } else {
             auto const growth = static_cast<std::int64_t>(change.value.size()) - node->value_length;
-            delta.add(tree.nodes().permissions().owner(node->permissions), 0, growth);
-            tree.set_value(change.path, change.value);
+            if (growth != 0) {
+                delta.add(tree.nodes().permissions().owner(node->permissions), 0, growth);
+            }
+            tree.set_value(change.path, walk, change.value);
         }
         return;
     case ChangeKind::MakeDirectory:

@@ -16,6 +16,7 @@ public:
     [[nodiscard]] std::uint32_t id() const { return id_; }
     [[nodiscard]] Tree const& base() const { return base_; }
     [[nodiscard]] Tree const& view() const { return view_; }
+    [[nodiscard]] Tree& view() { return view_; }
     [[nodiscard]] AccountDelta const& delta() const { return delta_; }
     [[nodiscard]] ChangeList const& changes() const { return changes_; }
 

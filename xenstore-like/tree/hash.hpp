@@ -60,10 +60,11 @@ inline std::uint64_t hash_name(HashKey const& secret, std::uint64_t key, std::si
     return hash;
 }
 
-// Hash of a path from the hash of its parent and that of its last component.
-inline std::uint64_t hash_child(HashKey const& secret, std::uint64_t parent, std::uint64_t component)
+// Hash of a path from the hash of its parent and its last component, given as for hash_name().
+inline std::uint64_t hash_child(HashKey const& secret, std::uint64_t parent, std::uint64_t key, std::size_t length,
+                                std::string_view tail)
 {
-    return fold_multiply(parent ^ secret.second, component ^ secret.first);
+    return hash_name({parent, secret.second}, key, length, tail);
 }
 
 }  // namespace tessera::store

@@ -22,6 +22,11 @@ struct Name {
     {
         return hash_name(secret, key, text.size(), tail());
     }
+    // Hash of a path that ends in this component, from its parent's.
+    [[nodiscard]] std::uint64_t hash_below(HashKey const& secret, std::uint64_t parent) const
+    {
+        return hash_child(secret, parent, key, text.size(), tail());
+    }
 };
 
 // Nodes are immutable while shared (references > 1) and changed in place by NodeStore while they are not.

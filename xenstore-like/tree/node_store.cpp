@@ -82,6 +82,10 @@ Node** NodeStore::find_unique(Node** slot, Name const& name)
 {
     for (;;) {
         Node* const node = unique(*slot);
+        if (name.key != node->name_key) {
+            slot = name.key < node->name_key ? &node->left : &node->right;
+            continue;
+        }
         int const order = node->compare(name);
         if (order == 0) {
             return slot;

@@ -38,6 +38,10 @@ public:
     static Node* find(Node* root, Name const& name)
     {
         while (root != nullptr) {
+            if (name.key != root->name_key) {
+                root = name.key < root->name_key ? root->left : root->right;
+                continue;
+            }
             int const order = root->compare(name);
             if (order == 0) {
                 return root;

@@ -51,6 +51,40 @@ Walk Tree::walk(std::string_view path) const
     return result;
 }
 
+// Every node that is passed counts, siblings in the treaps too: a change copies all of them that are shared.
+Walk Tree::walk_for_change(std::string_view path)
+{
+    Walk result{nullptr, root_, 1};
+    Node** slot = &root_;
+    std::uint32_t shared = root_->references ^ 1;
+    PathComponents components(path);
+    Name name;
+    while (components.next(name)) {
+        slot = &(*slot)->children;
+        for (;;) {
+            Node* const node = *slot;
+            if (node == nullptr) {
+                return result;
+            }
+            shared |= node->references ^ 1;
+            if (name.key != node->name_key) {
+                slot = name.key < node->name_key ? &node->left : &node->right;
+                continue;
+            }
+            int const order = node->compare(name);
+            if (order == 0) {
+                break;
+            }
+            slot = order < 0 ? &node->left : &node->right;
+        }
+        result.nearest = *slot;
+        result.nearest_length = static_cast<std::size_t>(name.text.data() + name.text.size() - path.data());
+    }
+    result.node = result.nearest;
+    result.slot = shared == 0 ? slot : nullptr;
+    return result;
+}
+
 Node** Tree::unique_slot(std::string_view path)
 {
     nodes_->unique(root_);
@@ -63,9 +97,9 @@ Node** Tree::unique_slot(std::string_view path)
     return slot;
 }
 
-void Tree::set_value(std::string_view path, std::string_view value)
+void Tree::set_value(std::string_view path, Walk const& walk, std::string_view value)
 {
-    nodes_->set_value(*unique_slot(path), value);
+    nodes_->set_value(walk.slot != nullptr ? *walk.slot : *unique_slot(path), value);
 }
 
 void Tree::set_permissions(std::string_view path, PermissionId permissions)

@@ -11,25 +11,32 @@ struct Walk {
     Node const* node = nullptr;     // null if the path does not exist
     Node const* nearest = nullptr;  // the node, or its nearest existing ancestor
     std::size_t nearest_length = 0; // how many characters of the path `nearest` covers ("/" counts as 1)
+    Node** slot = nullptr;          // walk_for_change: where `node` hangs, if no other version shares it or the way to it
 };
 
 // Takes the components of a canonical absolute path one after the other.
 class PathComponents {
 public:
-    explicit PathComponents(std::string_view path) : rest_(path.size() > 1 ? path.substr(1) : std::string_view()) {}
+    explicit PathComponents(std::string_view path)
+        : begin_(path.data()), at_(begin_ + 1), end_(begin_ + path.size())
+    {
+    }
 
     // The end of a component and its key come from the same eight bytes.
-    bool next(Name& out)
+    [[gnu::always_inline]] bool next(Name& out)
     {
-        std::size_t const left = rest_.size();
-        if (left == 0) {
+        if (at_ >= end_) {
             return false;
         }
+        auto const left = static_cast<std::size_t>(end_ - at_);
         std::uint64_t word = 0;
         if (left >= 8) {
-            std::memcpy(&word, rest_.data(), sizeof word);
+            std::memcpy(&word, at_, sizeof word);
+        } else if (end_ - begin_ >= 8) {  // the path's last eight bytes, without those before the component
+            std::memcpy(&word, end_ - 8, sizeof word);
+            word >>= (8 - left) * 8;
         } else {
-            word = __builtin_bswap64(name_key(rest_));
+            word = __builtin_bswap64(name_key({at_, left}));
         }
         constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
         std::uint64_t const other = word ^ (kOnes * '/');
@@ -37,21 +44,23 @@ public:
         std::size_t length = left;
         if (slashes != 0) {
             length = static_cast<std::size_t>(__builtin_ctzll(slashes)) / 8;
-            word &= length == 0 ? 0 : ~0ULL >> (64 - 8 * length);
+            word &= (std::uint64_t{1} << (8 * length)) - 1;
         } else if (left > 8) {
-            auto const* slash = static_cast<char const*>(std::memchr(rest_.data() + 8, '/', left - 8));
-            length = slash == nullptr ? left : static_cast<std::size_t>(slash - rest_.data());
+            auto const* slash = static_cast<char const*>(std::memchr(at_ + 8, '/', left - 8));
+            length = slash == nullptr ? left : static_cast<std::size_t>(slash - at_);
         }
-        out.text = rest_.substr(0, length);
+        out.text = {at_, length};
         out.key = __builtin_bswap64(word);
-        rest_.remove_prefix(length == left ? length : length + 1);
+        at_ += length + 1;
         return true;
     }
 
-    [[nodiscard]] bool at_end() const { return rest_.empty(); }
+    [[nodiscard]] bool at_end() const { return at_ >= end_; }
 
 private:
-    std::string_view rest_;
+    char const* begin_;
+    char const* at_;   // behind the slash in front of the next component
+    char const* end_;
 };
 
 // All paths are canonical and absolute. References to nodes stay valid until the tree is changed.
@@ -65,6 +74,9 @@ public:
     ~Tree();
 
     [[nodiscard]] Walk walk(std::string_view path) const;
+
+    // The same, and sets `slot` for a change in place. It holds until the tree is changed or copied.
+    [[nodiscard]] Walk walk_for_change(std::string_view path);
     [[nodiscard]] Node const* find(std::string_view path) const { return walk(path).node; }
     [[nodiscard]] Node const* root() const { return root_; }
     [[nodiscard]] NodeStore& nodes() const { return *nodes_; }
@@ -72,8 +84,8 @@ public:
     // True if both are the same version, which costs one comparison.
     [[nodiscard]] bool same_version(Tree const& other) const { return root_ == other.root_; }
 
-    // The node must exist.
-    void set_value(std::string_view path, std::string_view value);
+    // The node must exist; `walk` is where walk_for_change() or walk() found it.
+    void set_value(std::string_view path, Walk const& walk, std::string_view value);
 
     // The node must exist. Takes over one reference to `permissions`.
     void set_permissions(std::string_view path, PermissionId permissions);

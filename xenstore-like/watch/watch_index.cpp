@@ -2,20 +2,20 @@
 // Implements linking and unlinking of watches by path.
 #include "watch/watch_index.hpp"
 
-#include "tree/tree.hpp"
+#include <utility>
 
 namespace tessera::store {
 
 std::uint64_t WatchIndex::hash_path(std::string_view path) const
 {
     if (path.empty() || path.front() != '/') {
-        return hash_child(key_, key_.second, Name(path).hash(key_));
+        return Name(path).hash_below(key_, key_.second);
     }
     std::uint64_t hash = key_.first;
     PathComponents components(path);
     Name name;
     while (components.next(name)) {
-        hash = hash_child(key_, hash, name.hash(key_));
+        hash = name.hash_below(key_, hash);
     }
     return hash;
 }
@@ -23,7 +23,16 @@ std::uint64_t WatchIndex::hash_path(std::string_view path) const
 void WatchIndex::add(Watch& watch)
 {
     watch.path_hash = hash_path(watch.path);
-    Watch*& head = heads_[watch.path_hash];
+    std::size_t slot = slot_of(watch.path_hash);
+    if (slots_[slot].head == nullptr) {
+        if ((used_ + 1) * 2 > slots_.size()) {
+            grow();
+            slot = slot_of(watch.path_hash);
+        }
+        slots_[slot].hash = watch.path_hash;
+        ++used_;
+    }
+    Watch*& head = slots_[slot].head;
     watch.previous_at_path = nullptr;
     watch.next_at_path = head;
     if (head != nullptr) {
@@ -40,12 +49,39 @@ void WatchIndex::remove(Watch& watch)
     }
     if (watch.previous_at_path != nullptr) {
         watch.previous_at_path->next_at_path = watch.next_at_path;
-    } else if (watch.next_at_path != nullptr) {
-        heads_[watch.path_hash] = watch.next_at_path;
     } else {
-        heads_.erase(watch.path_hash);
+        std::size_t const slot = slot_of(watch.path_hash);
+        slots_[slot].head = watch.next_at_path;
+        if (watch.next_at_path == nullptr) {
+            free_slot(slot);
+        }
     }
     --size_;
+}
+
+void WatchIndex::grow()
+{
+    std::vector<Slot> const old = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
+    for (Slot const& slot : old) {
+        if (slot.head != nullptr) {
+            slots_[slot_of(slot.hash)] = slot;
+        }
+    }
+}
+
+// Closes the gap: slots behind it move up unless they are already as near to their place as they can be.
+void WatchIndex::free_slot(std::size_t gap)
+{
+    std::size_t const mask = slots_.size() - 1;
+    slots_[gap] = {};
+    for (std::size_t next = (gap + 1) & mask; slots_[next].head != nullptr; next = (next + 1) & mask) {
+        std::size_t const wanted = slots_[next].hash & mask;
+        if (((next - wanted) & mask) >= ((next - gap) & mask)) {
+            slots_[gap] = std::exchange(slots_[next], {});
+            gap = next;
+        }
+    }
+    --used_;
 }
 
 Watch* WatchIndex::find(Client const* client, std::string_view path, std::string_view token) const

@@ -3,10 +3,10 @@
 // the path and on the watches found, never on how many are registered.
 #pragma once
 
-#include "tree/node.hpp"
+#include "tree/tree.hpp"
 #include "watch/watch.hpp"
 
-#include <unordered_map>
+#include <vector>
 
 namespace tessera::store {
 
@@ -23,7 +23,7 @@ public:
     // The watch of `client` at `path` with `token`, or null.
     [[nodiscard]] Watch* find(Client const* client, std::string_view path, std::string_view token) const;
 
-    // Calls visit(Watch&, distance) for each watch at `path` and above it; distance counts components.
+    // Calls visit(Watch&, below) for each watch at `path` and above it; `below` is the rest of the path under the watch.
     template <typename Visit>
     void for_each_covering(std::string_view path, Visit&& visit) const;
 
@@ -31,7 +31,7 @@ public:
     template <typename Visit>
     void for_each_at(std::string_view path, Visit&& visit) const
     {
-        if (!heads_.empty()) {
+        if (size_ != 0) {
             visit_chain(hash_path(path), path, visit);
         }
     }
@@ -39,8 +39,9 @@ public:
     [[nodiscard]] std::size_t size() const { return size_; }
 
 private:
-    struct Identity {
-        std::size_t operator()(std::uint64_t hash) const { return hash; }
+    struct Slot {
+        std::uint64_t hash = 0;
+        Watch* head = nullptr;  // null: the slot is free
     };
 
     [[nodiscard]] std::uint64_t hash_path(std::string_view path) const;
@@ -48,11 +49,7 @@ private:
     template <typename Visit>
     void visit_chain(std::uint64_t hash, std::string_view path, Visit& visit) const
     {
-        auto const found = heads_.find(hash);
-        if (found == heads_.end()) {
-            return;
-        }
-        for (Watch* watch = found->second; watch != nullptr;) {
+        for (Watch* watch = slots_[slot_of(hash)].head; watch != nullptr;) {
             Watch* const next = watch->next_at_path;
             if (watch->path == path) {
                 visit(*watch);
@@ -61,40 +58,54 @@ private:
         }
     }
 
+    // The slot that holds `hash`, or the free one where it belongs.
+    [[nodiscard]] std::size_t slot_of(std::uint64_t hash) const
+    {
+        std::size_t const mask = slots_.size() - 1;
+        std::size_t slot = hash & mask;
+        while (slots_[slot].head != nullptr && slots_[slot].hash != hash) {
+            slot = (slot + 1) & mask;
+        }
+        return slot;
+    }
+    void grow();
+    void free_slot(std::size_t slot);
+
     HashKey key_;
-    std::unordered_map<std::uint64_t, Watch*, Identity> heads_;
-    std::size_t size_ = 0;
+    std::vector<Slot> slots_ = std::vector<Slot>(16);  // a power of two of them, at most half used; linear probing
+    std::size_t used_ = 0;                             // slots, that is different paths
+    std::size_t size_ = 0;                             // watches
 };
 
 template <typename Visit>
 void WatchIndex::for_each_covering(std::string_view path, Visit&& visit) const
 {
-    if (heads_.empty()) {
+    if (size_ == 0) {
         return;
     }
-    constexpr std::size_t kMaxDepth = 3072 / 2 + 1;
-    std::size_t depth = 0;
-    for (char const c : path) {
-        depth += c == '/' ? 1 : 0;
-    }
-    depth = path.size() <= 1 ? 0 : depth;
-    if (depth > kMaxDepth) {
-        return;
-    }
+    Slot const* const slots = slots_.data();
+    std::size_t const mask = slots_.size() - 1;
     std::uint64_t hash = key_.first;
-    std::size_t end = 0;
-    for (std::size_t level = 0;; ++level) {
-        std::string_view const prefix = level == 0 ? path.substr(0, 1) : path.substr(0, end);
-        std::size_t const distance = depth - level;
-        auto const at_prefix = [&](Watch& watch) { visit(watch, distance); };
-        visit_chain(hash, prefix, at_prefix);
-        if (level == depth) {
+    std::size_t end = 1;
+    PathComponents components(path);
+    Name name;
+    for (;;) {
+        std::size_t slot = hash & mask;
+        while (slots[slot].head != nullptr && slots[slot].hash != hash) {
+            slot = (slot + 1) & mask;
+        }
+        for (Watch* watch = slots[slot].head; watch != nullptr;) {
+            Watch* const next = watch->next_at_path;
+            if (watch->path == path.substr(0, end)) {
+                visit(*watch, path.substr(end == 1 && path.size() > 1 ? 0 : end));
+            }
+            watch = next;
+        }
+        if (!components.next(name)) {
             return;
         }
-        std::size_t const start = end + 1;
-        std::size_t const slash = path.find('/', start);
-        end = slash == std::string_view::npos ? path.size() : slash;
-        hash = hash_child(key_, hash, Name(path.substr(start, end - start)).hash(key_));
+        hash = name.hash_below(key_, hash);
+        end = static_cast<std::size_t>(name.text.data() + name.text.size() - path.data());
     }
 }
 

@@ -1,49 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Implements the encoder: header and payload are appended in one step, and idle memory is given back.
+// Implements the growth of an output queue.
 #include "wire/output_queue.hpp"
 
-namespace tessera::store {
+#include <algorithm>
 
-void OutputQueue::append(std::uint32_t type, std::uint32_t request_id, std::uint32_t transaction_id,
-                         std::string_view first, std::string_view second)
-{
-    xsd_sockmsg header{};
-    header.type = type;
-    header.req_id = request_id;
-    header.tx_id = transaction_id;
-    header.len = static_cast<std::uint32_t>(first.size() + second.size());
-    bytes_.append(reinterpret_cast<char const*>(&header), sizeof header);
-    bytes_.append(first);
-    bytes_.append(second);
-}
+namespace tessera::store {
 
 std::size_t OutputQueue::front_message_size() const
 {
     xsd_sockmsg header;
-    std::memcpy(&header, bytes_.data() + head_, sizeof header);
+    std::memcpy(&header, data_.get() + head_, sizeof header);
     return kHeaderSize + header.len;
 }
 
-void OutputQueue::consume(std::size_t count)
+// Reuses the space of what was sent if that is at least half, so that a queue which never runs empty stays bounded.
+void OutputQueue::make_room(std::size_t count)
 {
-    head_ += count;
-    if (head_ < bytes_.size()) {
-        if (head_ > bytes_.size() / 2 && head_ > kKeepCapacity) {
-            bytes_.erase(0, head_);
-            head_ = 0;
-        }
-        return;
+    std::size_t const wanted = size() + count;
+    if (head_ >= capacity_ / 2 && wanted <= capacity_) {
+        std::memmove(data_.get(), data_.get() + head_, size());
+    } else {
+        std::size_t const capacity = std::max({kFirstCapacity, wanted, std::min(capacity_ * 2, wanted * 2)});
+        auto fresh = std::make_unique_for_overwrite<char[]>(capacity);
+        pending().copy(fresh.get(), size());
+        data_ = std::move(fresh);
+        capacity_ = capacity;
     }
-    clear();
-}
-
-void OutputQueue::clear()
-{
-    bytes_.clear();
+    end_ -= head_;
     head_ = 0;
-    if (bytes_.capacity() > kKeepCapacity) {
-        bytes_.shrink_to_fit();
-    }
 }
 
 }  // namespace tessera::store

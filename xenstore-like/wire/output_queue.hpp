@@ -5,7 +5,7 @@
 #include "wire/protocol.hpp"
 
 #include <cstring>
-#include <string>
+#include <memory>
 
 namespace tessera::store {
 
@@ -13,27 +13,64 @@ class OutputQueue {
 public:
     // Appends one message whose payload is `first` followed by `second`. The sum is at most kPayloadMax.
     void append(std::uint32_t type, std::uint32_t request_id, std::uint32_t transaction_id, std::string_view first,
-                std::string_view second = {});
+                std::string_view second = {})
+    {
+        xsd_sockmsg const header{type, request_id, transaction_id, static_cast<std::uint32_t>(first.size() + second.size())};
+        char* to = extend(sizeof header + header.len);
+        std::memcpy(to, &header, sizeof header);
+        to += sizeof header;
+        std::memcpy(to, first.data(), first.size());
+        if (!second.empty()) {
+            std::memcpy(to + first.size(), second.data(), second.size());
+        }
+    }
 
-    [[nodiscard]] bool empty() const { return head_ == bytes_.size(); }
-    [[nodiscard]] std::size_t size() const { return bytes_.size() - head_; }
-    [[nodiscard]] std::string_view pending() const { return std::string_view(bytes_).substr(head_); }
+    [[nodiscard]] bool empty() const { return head_ == end_; }
+    [[nodiscard]] std::size_t size() const { return end_ - head_; }
+    [[nodiscard]] std::string_view pending() const { return {data_.get() + head_, size()}; }
 
     // Size of the first whole message, header included; only valid at a message boundary and when not empty.
     [[nodiscard]] std::size_t front_message_size() const;
 
     // Forgets the first `count` bytes: the transport has sent them.
-    void consume(std::size_t count);
-    void clear();
+    void consume(std::size_t count)
+    {
+        head_ += count;
+        if (head_ == end_) {
+            clear();
+        }
+    }
+    void clear()
+    {
+        head_ = 0;
+        end_ = 0;
+        if (capacity_ > kKeepCapacity) {
+            data_.reset();
+            capacity_ = 0;
+        }
+    }
 
     // Takes bytes of an earlier daemon that were encoded but not sent (recovery and live update).
-    void restore(std::string_view bytes) { bytes_.append(bytes); }
+    void restore(std::string_view bytes) { bytes.copy(extend(bytes.size()), bytes.size()); }
 
 private:
-    static constexpr std::size_t kKeepCapacity = 4096;  // an idle client holds no more than this
+    static constexpr std::size_t kFirstCapacity = 128;
+    static constexpr std::size_t kKeepCapacity = 1024;  // an idle client holds no more than this
 
-    std::string bytes_;
-    std::size_t head_ = 0;
+    char* extend(std::size_t count)
+    {
+        if (capacity_ - end_ < count) {
+            make_room(count);
+        }
+        end_ += count;
+        return data_.get() + end_ - count;
+    }
+    void make_room(std::size_t count);
+
+    std::unique_ptr<char[]> data_;
+    std::size_t capacity_ = 0;
+    std::size_t head_ = 0;  // what lies before it has been sent
+    std::size_t end_ = 0;
 };
 
 }  // namespace tessera::store

@@ -38,18 +38,20 @@ bool valid_absolute_path(std::string_view path)
         __m128i const offset = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
         return _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(static_cast<char>(last - first))), offset);
     };
+    char padded[16];
     unsigned slash_before = 0;
     for (std::size_t done = 0; done < path.size(); done += 16) {
-        char block[16];
-        std::size_t const count = std::min<std::size_t>(16, path.size() - done);
-        __m128i bytes;
-        if (count == 16) {
-            bytes = _mm_loadu_si128(reinterpret_cast<__m128i const*>(path.data() + done));
-        } else {
-            std::memset(block, 'a', sizeof block);
-            std::memcpy(block, path.data() + done, count);
-            bytes = _mm_loadu_si128(reinterpret_cast<__m128i const*>(block));
+        std::size_t const count = path.size() - done;
+        char const* block = path.data() + done;
+        if (count < 16 && path.size() >= 16) {  // look at the last sixteen bytes, some of them again
+            block = path.data() + path.size() - 16;
+            slash_before = 0;
+        } else if (count < 16) {
+            std::memset(padded, 'a', sizeof padded);
+            std::memcpy(padded, block, count);
+            block = padded;
         }
+        __m128i const bytes = _mm_loadu_si128(reinterpret_cast<__m128i const*>(block));
         __m128i allowed = _mm_or_si128(in_range(bytes, '/', '9'), in_range(bytes, '@', 'Z'));
         allowed = _mm_or_si128(allowed, in_range(bytes, 'a', 'z'));
         allowed = _mm_or_si128(allowed, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
@@ -63,14 +65,14 @@ bool valid_absolute_path(std::string_view path)
     return path.back() != '/';
 }
 
-int resolve_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
+int complete_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
 {
     if (path.empty() || path.front() == '@') {
         return EINVAL;
     }
     if (path.front() == '/') {
         out = {path, 0};
-        return valid_absolute_path(path) ? 0 : EINVAL;
+        return path.size() <= kAbsolutePathMax && (path.back() != '/' || path.size() == 1) ? 0 : EINVAL;
     }
     if (path.size() > kRelativePathMax) {
         return EINVAL;
@@ -80,7 +82,13 @@ int resolve_path(std::string_view path, std::uint16_t domain, std::string& scrat
     std::size_t const prefix = scratch.size();
     scratch += path;
     out = {scratch, prefix};
-    return valid_absolute_path(scratch) ? 0 : EINVAL;
+    return scratch.size() <= kAbsolutePathMax && scratch.back() != '/' ? 0 : EINVAL;
+}
+
+int resolve_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
+{
+    int const error = complete_path(path, domain, scratch, out);
+    return error == 0 && !valid_absolute_path(out.text) ? EINVAL : error;
 }
 
 int resolve_watch_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)

@@ -29,6 +29,10 @@ bool valid_absolute_path(std::string_view path);
 // Returns 0 or EINVAL. Special names are refused here; see resolve_watch_path.
 int resolve_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out);
 
+// The same, but leaves the check of the characters to the caller: all names in the tree are valid, so a path that
+// leads to a node needs none. Whoever does not find the node must ask valid_absolute_path().
+int complete_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out);
+
 // The same for watches, which also take special names: '@' and allowed characters. Only @introduceDomain and
 // @releaseDomain ever fire.
 int resolve_watch_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out);

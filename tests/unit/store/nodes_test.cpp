@@ -53,6 +53,32 @@ TEST_F(StoreTest, MalformedRequestsGetEinval)
     EXPECT_EQ(control.read("/a", 99), "!ENOENT") << "no such transaction";
 }
 
+TEST_F(StoreTest, ForbiddenBytesAndShapesOfPathsGetEinval)
+{
+    control.write("/a/b", "");
+    std::uint32_t const transaction = control.start();
+    TestClient one = guest(1);
+    for (std::string const& bad : {"//"s, "/a/"s, "/a//b"s, "/a/b/"s, "/a b"s, "/a/\x80"s, "/a/b:c"s, "/new.node"s, "a//b"s, "b/"s,
+                                   "@x"s, ""s, "/a/b/c\n"s, "/a/*"s, "/"s + std::string(kAbsolutePathMax, 'a'),
+                                   std::string(kRelativePathMax + 1, 'a')}) {
+        for (std::uint32_t const id : {0U, transaction}) {
+            EXPECT_EQ(control.read(bad, id), "!EINVAL") << bad;
+            EXPECT_EQ(control.directory(bad, id), "!EINVAL") << bad;
+            EXPECT_EQ(control.write(bad, "x", id), "!EINVAL") << bad;
+            EXPECT_EQ(control.make_directory(bad, id), "!EINVAL") << bad;
+            EXPECT_EQ(control.remove(bad, id), "!EINVAL") << bad;
+            EXPECT_EQ(control.set_permissions(bad, "n1", id), "!EINVAL") << bad;
+            EXPECT_EQ(control.call(XS_GET_PERMS, bad + "\0"s, id), "!EINVAL") << bad;
+            EXPECT_EQ(control.call(XS_DIRECTORY_PART, bad + "\0000\0"s, id), "!EINVAL") << bad;
+        }
+        if (bad != "@x") {
+            EXPECT_EQ(control.watch(bad, "t"), "!EINVAL") << bad;
+        }
+        EXPECT_EQ(one.write(bad, "x"), "!EINVAL") << bad;
+    }
+    EXPECT_EQ(control.end(transaction), kOk);
+}
+
 TEST_F(StoreTest, LongDirectoriesAreReadInParts)
 {
     std::string expected;

@@ -13,6 +13,11 @@ class TreeTest : public ::testing::Test {
 protected:
     PermissionId permissions() { return nodes.permissions().intern({{0, kAccessNone}}); }
 
+    void set_value(std::string_view path, std::string_view value)
+    {
+        tree.set_value(path, tree.walk_for_change(path), value);
+    }
+
     static std::string contents(Tree const& tree)
     {
         std::string text;
@@ -65,7 +70,7 @@ TEST_F(TreeTest, SnapshotKeepsItsContents)
     Tree const snapshot = tree;
     EXPECT_TRUE(snapshot.same_version(tree));
     std::string const before = contents(snapshot);
-    tree.set_value("/a/b", "something longer than it was");
+    set_value("/a/b", "something longer than it was");
     tree.create("/c", "3", permissions());
     tree.remove("/a");
     EXPECT_FALSE(snapshot.same_version(tree));
@@ -78,9 +83,31 @@ TEST_F(TreeTest, UnsharedTreeIsChangedInPlace)
     tree.create("/a", "1", permissions());
     std::size_t const count = nodes.node_count();
     Node const* const node = tree.find("/a");
-    tree.set_value("/a", "2");
+    set_value("/a", "2");
     EXPECT_EQ(tree.find("/a"), node);
     EXPECT_EQ(nodes.node_count(), count);
+}
+
+// A shared node anywhere on the way, siblings in a treap included, must keep a change from being made in place.
+TEST_F(TreeTest, AChangeInPlaceIsOfferedOnlyWhereNothingIsShared)
+{
+    for (int i = 0; i < 40; ++i) {
+        tree.create("/" + std::to_string(i), "", permissions());
+        tree.create("/" + std::to_string(i) + "/below", "old", permissions());
+    }
+    EXPECT_NE(tree.walk_for_change("/7/below").slot, nullptr);
+    EXPECT_EQ(tree.walk_for_change("/7/absent").slot, nullptr);
+    EXPECT_EQ(tree.walk("/7/below").slot, nullptr);
+    std::optional<Tree> snapshot = tree;
+    EXPECT_EQ(tree.walk_for_change("/7/below").slot, nullptr);
+    set_value("/7/below", "new");
+    EXPECT_NE(tree.walk_for_change("/7/below").slot, nullptr) << "copied by the first change";
+    for (int i = 0; i < 40; ++i) {
+        set_value("/" + std::to_string(i) + "/below", "new");
+        EXPECT_EQ(snapshot->find("/" + std::to_string(i) + "/below")->value(), "old");
+    }
+    snapshot.reset();
+    EXPECT_EQ(nodes.node_count(), 81U);
 }
 
 TEST_F(TreeTest, DigestDependsOnTheSetOfNamesOnly)
@@ -89,7 +116,7 @@ TEST_F(TreeTest, DigestDependsOnTheSetOfNamesOnly)
     tree.create("/a", "", permissions());
     tree.create("/b", "", permissions());
     std::uint64_t const both = tree.root()->children_digest;
-    tree.set_value("/a", "changed");
+    set_value("/a", "changed");
     EXPECT_EQ(tree.root()->children_digest, both);
     tree.remove("/a");
     EXPECT_NE(tree.root()->children_digest, both);
@@ -120,7 +147,7 @@ TEST_F(TreeTest, RandomChangesMatchAMapAtEverySnapshot)
                 std::erase_if(map, [&](auto const& entry) { return below(path, entry.first); });
             } else {
                 map[path] = std::string(random() % 40, 'x');
-                tree.set_value(path, map[path]);
+                set_value(path, map[path]);
             }
         } else if (parent_exists) {
             map[path] = std::to_string(step);

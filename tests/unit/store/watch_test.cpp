@@ -2,8 +2,42 @@
 // Tests of watches: who hears of which change, how often and in which order.
 #include "store_fixture.hpp"
 
+#include <random>
+#include <set>
+
 namespace tessera::store::test {
 namespace {
+
+// The index's table moves entries when others go: whatever was added and not removed must be found.
+TEST(WatchIndexTest, FindsExactlyWhatIsRegistered)
+{
+    WatchIndex index{HashKey{}};
+    std::mt19937 random(3);
+    std::vector<std::unique_ptr<Watch>> watches;
+    std::multiset<std::string> paths;
+    for (int step = 0; step < 20000; ++step) {
+        if (random() % 100 < 52 || watches.empty()) {
+            auto& watch = watches.emplace_back(std::make_unique<Watch>());
+            watch->path = "/w" + std::to_string(random() % 300);
+            paths.insert(watch->path);
+            index.add(*watch);
+        } else {
+            std::swap(watches[random() % watches.size()], watches.back());
+            index.remove(*watches.back());
+            paths.erase(paths.find(watches.back()->path));
+            watches.pop_back();
+        }
+        std::string const path = "/w" + std::to_string(random() % 300);
+        std::size_t found = 0;
+        index.for_each_covering(path + "/below", [&](Watch& watch, std::string_view below) {
+            EXPECT_EQ(watch.path, path);
+            EXPECT_EQ(below, "/below");
+            ++found;
+        });
+        ASSERT_EQ(found, paths.count(path)) << "step " << step;
+        ASSERT_EQ(index.size(), watches.size());
+    }
+}
 
 TEST_F(StoreTest, AWatchReportsItselfFirst)
 {

@@ -90,6 +90,29 @@ TEST(Paths, ValidAndInvalid)
     EXPECT_FALSE(valid_absolute_path("/" + std::string(kAbsolutePathMax, 'a')));
 }
 
+// Every length around the sixteen bytes that are looked at together, with every kind of mistake at every place.
+TEST(Paths, MistakesAreFoundAtEveryPlace)
+{
+    for (std::size_t size = 2; size <= 50; ++size) {
+        std::string const good = "/" + std::string(size - 1, 'a');
+        EXPECT_TRUE(valid_absolute_path(good)) << size;
+        for (std::size_t at = 1; at < size; ++at) {
+            for (char const wrong : {'.', '`', '[', ':', '{', ' ', '\0', '\x7f', '\xff', '^'}) {
+                std::string bad = good;
+                bad[at] = wrong;
+                EXPECT_FALSE(valid_absolute_path(bad)) << bad;
+            }
+            std::string twice = good;
+            twice[at] = '/';
+            EXPECT_EQ(valid_absolute_path(twice), at != 1 && at != size - 1) << twice;
+            if (at >= 3) {
+                twice[at - 1] = '/';
+                EXPECT_FALSE(valid_absolute_path(twice)) << twice;
+            }
+        }
+    }
+}
+
 TEST(Paths, RelativeOnesBelongToTheDomain)
 {
     std::string scratch;
