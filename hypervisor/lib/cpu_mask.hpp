@@ -25,7 +25,14 @@ public:
     void clear(CpuId cpu) { fetch_and(bits_, ~(1ull << cpu.raw())); } // full barrier
     [[nodiscard]] std::uint64_t bits() const { return load_relaxed(bits_); }
     [[nodiscard]] bool empty() const { return bits() == 0; }
-    [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(__builtin_popcountll(bits())); }
+    // Bit by bit: without POPCNT the compiler would call a library that a freestanding image does not have.
+    [[nodiscard]] std::uint32_t count() const
+    {
+        std::uint32_t number = 0;
+        for (std::uint64_t rest = bits(); rest != 0; rest &= rest - 1)
+            ++number;
+        return number;
+    }
     [[nodiscard]] CpuId first() const { return CpuId{static_cast<std::uint32_t>(__builtin_ctzll(bits()))}; }
 
     CpuMask operator&(CpuMask other) const { return CpuMask{bits() & other.bits()}; }
