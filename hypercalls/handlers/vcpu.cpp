@@ -167,7 +167,8 @@ CallResult send_nmi(Caller& caller)
 CallResult get_physid(Caller& caller, abi::vcpu_get_physid& out)
 {
     CpuMask const cpus = run_queue::allowed_cpus(named(caller).sched);
-    HV_REQUIRE(caller.is_control() && cpus.count() == 1, Errno::Inval); // else the answer could be wrong when it arrives
+    bool const one = cpus == CpuMask::of(cpus.first()); // else the answer could be wrong when it arrives
+    HV_REQUIRE(caller.is_control() && one, Errno::Inval);
     CpuIdentity const identity = device_machine().cpu_identity(cpus.first());
     out.phys_id = static_cast<std::uint64_t>(identity.acpi_id) << 32 | identity.apic_id;
     return 0;
