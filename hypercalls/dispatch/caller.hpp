@@ -58,6 +58,43 @@ inline std::uint64_t register_value(CallResult const& result)
 template<typename T>
 concept AbiSafe = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
 
+// Copies one structure; small ones without a loop.
+template<AbiSafe T>
+bool read_object(T& value, GuestVirtual source)
+{
+    if constexpr (sizeof(T) % 8 == 0 && sizeof(T) / 8 <= port::kMaxWords)
+    {
+        std::uint64_t words[sizeof(T) / 8];
+        if (!port::load_words_from_guest(words, source)) [[unlikely]]
+            return false;
+        __builtin_memcpy(&value, words, sizeof(T));
+        return true;
+    }
+    else if constexpr (sizeof(T) == sizeof(std::uint32_t))
+    {
+        std::uint32_t half;
+        if (!port::load_half_from_guest(half, source)) [[unlikely]]
+            return false;
+        __builtin_memcpy(&value, &half, sizeof(T));
+        return true;
+    }
+    else
+        return port::copy_from_guest(&value, source, sizeof(T));
+}
+
+template<AbiSafe T>
+bool write_object(GuestVirtual destination, T const& value)
+{
+    if constexpr (sizeof(T) % 8 == 0 && sizeof(T) / 8 <= port::kMaxWords)
+    {
+        std::uint64_t words[sizeof(T) / 8];
+        __builtin_memcpy(words, &value, sizeof(T));
+        return port::store_words_to_guest(destination, words);
+    }
+    else
+        return port::copy_to_guest(destination, &value, sizeof(T));
+}
+
 // One guest structure, reachable only by copying. The address is checked by the port.
 template<AbiSafe T>
 class GuestIn
@@ -68,7 +105,7 @@ public:
     Result<T> read(std::uint64_t index = 0) const
     {
         T value;
-        if (!port::copy_from_guest(&value, address(index), sizeof(T)))
+        if (!read_object(value, address(index)))
             return Errno::Fault;
         return value;
     }
@@ -93,7 +130,7 @@ public:
     [[nodiscard]] bool null() const { return address_.raw() == 0; }
     Result<void> write(T const& value, std::uint64_t index = 0) const
     {
-        if (!port::copy_to_guest(GuestVirtual{address_.raw() + index * sizeof(T)}, &value, sizeof(T)))
+        if (!write_object(GuestVirtual{address_.raw() + index * sizeof(T)}, value))
             return Errno::Fault;
         return {};
     }
@@ -113,7 +150,7 @@ public:
     using GuestIn<T>::GuestIn;
     Result<void> write(T const& value, std::uint64_t index = 0) const
     {
-        if (!port::copy_to_guest(this->address(index), &value, sizeof(T)))
+        if (!write_object(this->address(index), value))
             return Errno::Fault;
         return {};
     }

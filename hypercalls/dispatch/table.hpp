@@ -77,7 +77,7 @@ struct HandlerTraits<CallResult (*)(Caller&, T const&)>
     static CallResult call(Caller& caller, std::uint64_t argument)
     {
         T value;
-        if (!port::copy_from_guest(&value, GuestVirtual{argument}, sizeof(T)))
+        if (!read_object(value, GuestVirtual{argument}))
             return Errno::Fault;
         return Handler(caller, value);
     }
@@ -94,12 +94,12 @@ struct HandlerTraits<CallResult (*)(Caller&, T&)>
     static CallResult call(Caller& caller, std::uint64_t argument)
     {
         T value{};
-        if (kDirection == Direction::InOut && !port::copy_from_guest(&value, GuestVirtual{argument}, sizeof(T)))
+        if (kDirection == Direction::InOut && !read_object(value, GuestVirtual{argument}))
             return Errno::Fault;
         CallResult const result = Handler(caller, value);
         if (!result && (kDirection == Direction::Out || result.error() != Errno::Restart))
             return result;
-        if (!port::copy_to_guest(GuestVirtual{argument}, &value, sizeof(T)))
+        if (!write_object(GuestVirtual{argument}, value))
             return Errno::Fault;
         return result;
     }

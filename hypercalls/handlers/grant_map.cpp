@@ -78,9 +78,10 @@ CallResult unmap_and_replace(Caller& caller, std::uint64_t argument)
 
 CallResult copy(Caller& caller, std::uint64_t argument)
 {
+    grant::Copier copier(caller.domain());
     return for_each_grant_operation<abi::gnttab_copy>(caller, argument,
                                                       [&](abi::gnttab_copy& operation) -> Result<void> {
-                                                          operation.status = grant::copy(caller.vcpu(), operation);
+                                                          operation.status = copier.copy(operation);
                                                           return {};
                                                       });
 }

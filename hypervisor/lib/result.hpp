@@ -11,8 +11,9 @@
 namespace hv
 {
 
-// ABI error numbers (public header errno.h); handlers return the negated value to the guest.
-enum class Errno : std::int32_t
+// ABI error numbers (public header errno.h); handlers return the negated value to the guest. As wide as a register, so
+// that a Result has no padding for the compiler to preserve.
+enum class Errno : std::int64_t
 {
     None = 0,
     Perm = 1,

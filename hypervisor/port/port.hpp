@@ -39,6 +39,13 @@ std::span<abi::e820entry const> machine_memory_map(); // the host's, as the cont
 bool copy_from_guest(void* destination, GuestVirtual source, std::size_t bytes);
 bool copy_to_guest(GuestVirtual destination, void const* source, std::size_t bytes);
 bool store_to_guest(GuestVirtual destination, std::uint64_t value); // the same for one word
+// The same for small structures, without a loop: 1 to 8 words, and half a word.
+inline constexpr std::size_t kMaxWords = 8;
+template<std::size_t kWords>
+bool load_words_from_guest(std::uint64_t (&words)[kWords], GuestVirtual source);
+template<std::size_t kWords>
+bool store_words_to_guest(GuestVirtual destination, std::uint64_t const (&words)[kWords]);
+bool load_half_from_guest(std::uint32_t& half, GuestVirtual source);
 
 // ---- TLB. Returns when every CPU in `targets` (this one included) has flushed. May serve others' requests meanwhile.
 enum class Flush : std::uint8_t

@@ -102,6 +102,36 @@ bool store_to_guest(GuestVirtual destination, std::uint64_t value)
     return host::copy_out(destination.raw(), &value, sizeof(value));
 }
 
+template<std::size_t kWords>
+bool load_words_from_guest(std::uint64_t (&words)[kWords], GuestVirtual source)
+{
+    return host::copy_in(words, source.raw(), sizeof(words));
+}
+
+template<std::size_t kWords>
+bool store_words_to_guest(GuestVirtual destination, std::uint64_t const (&words)[kWords])
+{
+    return host::copy_out(destination.raw(), words, sizeof(words));
+}
+
+#define HV_WORDS(count) \
+    template bool load_words_from_guest<count>(std::uint64_t (&)[count], GuestVirtual); \
+    template bool store_words_to_guest<count>(GuestVirtual, std::uint64_t const (&)[count]);
+HV_WORDS(1)
+HV_WORDS(2)
+HV_WORDS(3)
+HV_WORDS(4)
+HV_WORDS(5)
+HV_WORDS(6)
+HV_WORDS(7)
+HV_WORDS(8)
+#undef HV_WORDS
+
+bool load_half_from_guest(std::uint32_t& half, GuestVirtual source)
+{
+    return host::copy_in(&half, source.raw(), sizeof(half));
+}
+
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     ++host::flush_record.calls;

@@ -16,6 +16,8 @@ namespace hv
 namespace
 {
 
+constexpr std::uint32_t kFramesAtOnce = 64; // freed under one hold of the locks
+
 // From here on nothing new can be taken: whoever adds frames or pins tables looks at `life` under these locks.
 void begin_dying(Domain& domain)
 {
@@ -66,6 +68,7 @@ Result<void> relinquish_memory(Domain& domain, Budget& budget)
     for (;;)
     {
         HV_TRY_VOID(finish_deferred(domain, budget));
+        budget.spend(static_cast<std::int32_t>(free_unshared_frames(domain, kFramesAtOnce)));
         Mfn const frame{load_relaxed(domain.pages.first)};
         if (frame == Mfn{0})
             return {};

@@ -44,11 +44,11 @@ std::uint32_t EventChannels::usable_limit() const
 
 bool EventChannels::grow()
 {
+    // Zeroes are a closed channel with no lock held; a record is constructed when its port is first taken.
+    static_assert(static_cast<unsigned>(ChannelState::Closed) == 0);
     auto* const page = reinterpret_cast<Channel*>(allocate_zeroed_page());
     if (page == nullptr)
         return false;
-    for (std::uint32_t index = 0; index < kChannelsPerPage; ++index)
-        new (&page[index]) Channel();
     pages_[allocated_ / kChannelsPerPage] = page;
     store_release(allocated_, allocated_ + kChannelsPerPage);
     return true;
@@ -71,7 +71,11 @@ Result<EvtchnPort> EventChannels::take_port()
     }
     HV_REQUIRE(next_fresh_ < usable_limit(), Errno::NoSpc);
     HV_REQUIRE(next_fresh_ < allocated_ || grow(), Errno::NoMem);
-    return EvtchnPort{next_fresh_++};
+    EvtchnPort const port{next_fresh_};
+    store_relaxed(next_fresh_, next_fresh_ + 1);
+    Guard guard(channel(port)->lock); // whoever looks at it meanwhile sees it closed
+    channel(port)->priority = channel(port)->last_priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    return port;
 }
 
 void EventChannels::give_port(EvtchnPort port)
@@ -246,7 +250,8 @@ Result<void> EventChannels::close(EvtchnPort port)
 bool EventChannels::close_some(std::int32_t& budget)
 {
     // The place is shared by all who reset at once: each port is visited by one of them, so the caller looks at active_.
-    for (std::uint32_t next = load_relaxed(close_next_); next < load_acquire(allocated_);
+    // Ports from next_fresh_ on have never been open.
+    for (std::uint32_t next = load_relaxed(close_next_); next < load_relaxed(next_fresh_);
          next = load_relaxed(close_next_))
     {
         if (budget <= 0)

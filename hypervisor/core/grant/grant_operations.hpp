@@ -29,8 +29,54 @@ GrantStatus begin_replace(Vcpu& mapper, abi::gnttab_unmap_and_replace const& ope
 // Second half, for a batch: flushes TLBs once, then gives references and handles back.
 void finish_unmaps(Vcpu& mapper, std::span<PendingUnmap> pending);
 
-// GNTTABOP_copy, one segment.
-GrantStatus copy(Vcpu& caller, abi::gnttab_copy const& operation);
+// One end of a copy: a page, and the part of it that may be copied, held until another is opened or the object ends.
+class CopyEnd
+{
+public:
+    explicit CopyEnd(bool write) : write_(write) {}
+    CopyEnd(CopyEnd const&) = delete;
+    CopyEnd& operator=(CopyEnd const&) = delete;
+    ~CopyEnd() { close(); }
+
+    // The page that `end` names, by grant reference or as a frame of the caller's own.
+    GrantStatus open(Domain& caller, abi::gnttab_copy::gnttab_copy_ptr const& end, bool by_reference);
+    [[nodiscard]] bool covers(std::uint32_t offset, std::uint32_t length) const
+    {
+        return offset >= grant_.offset && offset + length <= std::uint32_t{grant_.offset} + grant_.length;
+    }
+    [[nodiscard]] std::byte* data() const;
+
+private:
+    [[nodiscard]] GrantUse use() const;
+    void close();
+    GrantStatus open_grant(Domain& caller, DomainId granter, GrantRef ref);
+    GrantStatus open_passed_on(Domain& caller, GrantStatus refused);
+    GrantStatus open_own(Domain& caller, DomainId owner, GuestFrame frame);
+
+    bool const write_;
+    bool held_ = false;
+    bool by_reference_ = false; // what is held: the grant `name_` of `domain_`, or its frame `name_`
+    DomainId domain_{};
+    std::uint64_t name_ = 0;
+    AcquiredGrant grant_{};
+    DomainRef granter_; // whose grant `ref_` it is; empty for an own frame
+    GrantRef ref_{};
+    DomainRef passed_on_by_; // whose transitive entry led to the grant
+    GrantRef passed_on_as_{};
+};
+
+// The segments of one GNTTABOP_copy. Consecutive ones mostly name the same pages, so both ends stay open in between.
+class Copier
+{
+public:
+    explicit Copier(Domain& caller) : caller_(caller) {}
+    GrantStatus copy(abi::gnttab_copy const& operation);
+
+private:
+    Domain& caller_;
+    CopyEnd source_{false};
+    CopyEnd destination_{true};
+};
 
 // Ends `uses` (GNTMAP_host_map, GNTMAP_device_map) of a claimed mapping, TLBs being clean: counts and references.
 void end_uses(GrantMapping& mapping, std::uint32_t uses);

@@ -215,7 +215,8 @@ std::byte* allocate_zeroed_page()
 
 Mfn frame_of(void const* direct)
 {
-    return Mfn{static_cast<std::uint64_t>(static_cast<std::byte const*>(direct) - port::frame_data(Mfn{0})) >> kPageShift};
+    return Mfn{static_cast<std::uint64_t>(static_cast<std::byte const*>(direct) - port::frame_data(Mfn{0})) >>
+               kPageShift};
 }
 
 void free_page(std::byte* page)
@@ -358,6 +359,34 @@ void move_to_relinquished(Domain& domain, Mfn frame)
     list_remove(domain.pages, frame);
     list_insert(domain.relinquished_pages, frame);
     fetch_or(info.ownership, FrameInfo::kFlagRelinquished);
+}
+
+std::uint32_t free_unshared_frames(Domain& domain, std::uint32_t limit)
+{
+    std::uint32_t freed = 0;
+    {
+        Guard guard(domain.page_lock);
+        Guard free_guard(g_buddy.lock);
+        std::uint64_t const stamp = tlb_stamp_now(); // whatever mapped these frames has been gone for longer
+        for (; freed < limit && domain.pages.first != 0; ++freed)
+        {
+            Mfn const frame{domain.pages.first};
+            FrameInfo& info = *frame_info(frame);
+            // One reference, the allocation's: so nobody uses it as anything, and from the exchange on nobody can.
+            std::uint64_t alone = ownership_of(domain.id(), FrameInfo::kFlagAllocated | FrameInfo::kFlagListed, 1);
+            if (!compare_exchange(info.ownership, alone, ownership_of(kDomainInvalid, 0, 0)))
+                break;
+            HV_ASSERT(info.type_count() == 0);
+            list_remove(domain.pages, frame);
+            port::m2p()[frame.raw()] = ~0ull;
+            info.usage = stamp;
+            g_buddy.give(frame, 0);
+        }
+        if (freed == 0 || domain.pages.count != 0 || domain.relinquished_pages.count != 0)
+            return freed;
+    }
+    domain_release(domain); // what page accounting held
+    return freed;
 }
 
 void detail::free_unreferenced(Mfn frame, FrameInfo& info)

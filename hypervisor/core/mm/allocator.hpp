@@ -17,7 +17,7 @@ inline constexpr unsigned kMaxOrder = 20; // 4 GiB
 // Boot: hands a range of RAM over. Not concurrent.
 void add_free_range(Mfn first, Mfn end);
 
-std::uint64_t free_frames();  // racy snapshot for reports
+std::uint64_t free_frames(); // racy snapshot for reports
 std::uint64_t total_frames();
 
 // ---- Frames for ourselves. Contents undefined unless `zeroed`. kInvalidMfn when memory is out.
@@ -43,10 +43,14 @@ Result<void> adopt_domain_frame(Domain& domain, Mfn frame);
 // XENMEM_claim_pages: sets aside what the domain lacks of `frames`; 0 cancels. NoMem.
 Result<void> claim_frames(Domain& domain, std::uint64_t frames);
 
+// Frees frames of a dying domain from the head of its list, at most `limit`, up to the first that anybody but the
+// allocation refers to; how many. The caller holds a reference of the domain.
+std::uint32_t free_unshared_frames(Domain& domain, std::uint32_t limit);
+
 // Puts a listed frame of a dying domain aside; the caller holds a reference of it.
 void move_to_relinquished(Domain& domain, Mfn frame);
 
-// ---- Small objects of ours: 16 bytes to 2 KiB from slabs, larger ones from whole frames. nullptr when memory is out.
+// ---- Small objects of ours: up to 1984 bytes from slabs, larger ones from whole frames. nullptr when memory is out.
 [[nodiscard]] void* heap_allocate(std::size_t bytes); // zeroed, aligned to 16 (64 from 64 bytes, a page from a page)
 void heap_free(void* block, std::size_t bytes);       // `bytes` as given to heap_allocate
 

@@ -26,9 +26,8 @@ constexpr std::uint64_t free_ownership(std::uint64_t flags)
 }
 
 // The later of two stamps. Only their ages tell: they may be more than half of the clock's 16 bits apart.
-std::uint16_t newer(std::uint16_t a, std::uint16_t b)
+std::uint16_t newer(std::uint16_t a, std::uint16_t b, std::uint16_t now)
 {
-    std::uint16_t const now = tlb_stamp_of(tlb_stamp_now());
     auto const age = [now](std::uint16_t stamp) { return static_cast<std::uint16_t>(now - stamp); };
     return age(a) <= age(b) ? a : b;
 }
@@ -53,6 +52,7 @@ void Buddy::link(Mfn first, unsigned order)
         frame_info(Mfn{head})->previous = static_cast<std::uint32_t>(first.raw());
     head = static_cast<std::uint32_t>(first.raw());
     orders_available_[zone_of(first)] |= 1u << order;
+    zones_available_ |= 1u << zone_of(first);
 }
 
 void Buddy::unlink(Mfn first, unsigned order)
@@ -67,6 +67,8 @@ void Buddy::unlink(Mfn first, unsigned order)
         frame_info(Mfn{info.next})->previous = info.previous;
     if (head == 0)
         orders_available_[zone_of(first)] &= ~(1u << order);
+    if (orders_available_[zone_of(first)] == 0)
+        zones_available_ &= ~(1u << zone_of(first));
     info.ownership = free_ownership(0);
     info.next = info.previous = 0;
 }
@@ -76,8 +78,10 @@ Mfn Buddy::take(unsigned order, unsigned address_bits)
     if (order >= kOrders || address_bits <= kPageShift)
         return kInvalidMfn;
     unsigned const zones = address_bits - static_cast<unsigned>(kPageShift);
-    for (unsigned zone = zones < kZones ? zones : kZones; zone-- > 0;)
+    std::uint32_t candidates = zones < kZones ? zones_available_ & ((1u << zones) - 1) : zones_available_;
+    for (; candidates != 0; candidates &= ~std::bit_floor(candidates))
     {
+        auto const zone = static_cast<unsigned>(std::bit_width(candidates)) - 1;
         std::uint32_t const usable = orders_available_[zone] & ~((1u << order) - 1);
         if (usable == 0)
             continue;
@@ -102,12 +106,13 @@ void Buddy::give(Mfn first, unsigned order)
 {
     store_relaxed(free_, free_ + (1ull << order));
     std::uint16_t stamp = tlb_stamp_of(frame_info(first)->usage);
+    std::uint16_t const now = tlb_stamp_of(tlb_stamp_now());
     while (order + 1 < kOrders)
     {
         Mfn const buddy{first.raw() ^ (1ull << order)};
         if (zone_of(first) <= order || !is_free_head(buddy, order))
             break;
-        stamp = newer(stamp, tlb_stamp_of(frame_info(buddy)->usage));
+        stamp = newer(stamp, tlb_stamp_of(frame_info(buddy)->usage), now);
         unlink(buddy, order);
         first = buddy < first ? buddy : first;
         ++order;

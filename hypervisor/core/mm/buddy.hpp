@@ -35,6 +35,7 @@ private:
 
     std::uint32_t heads_[kZones][kOrders]{};
     std::uint32_t orders_available_[kZones]{}; // bit o: heads_[z][o] is not empty
+    std::uint32_t zones_available_ = 0;        // bit z: orders_available_[z] is not 0
     std::uint64_t free_ = 0;
 };
 

@@ -62,6 +62,9 @@ void vcpu_block(Vcpu& vcpu)
 
 void vcpu_yield(Vcpu& vcpu)
 {
+    // With nobody waiting here the choice would be the same again. Whoever comes this moment pushes it aside by itself.
+    if (load_relaxed(run_queue::queue_of(port::cpu_id().raw()).queued) == 0)
+        return;
     vcpu.sched.yielded = true;
     port::request_schedule(port::cpu_id());
 }

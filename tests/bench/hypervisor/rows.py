@@ -49,6 +49,7 @@ ROWS = (
     Row("yield_pair", "yield, pair with switch (two switches)", 1900),
     Row("grant_copy", "grant copy of 64 bytes, alone", 420),
     Row("grant_copy_16", "grant copy of 64 bytes, per operation in 16", 120),
+    Row("grant_copy_16_pages", "the same between 16 pairs of pages", 420),
     Row("grant_map", "grant map", 400),
     Row("grant_unmap", "grant unmap", 400),
     Row("alloc_unbound", "alloc_unbound for a guest", 220),

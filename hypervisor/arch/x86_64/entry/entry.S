@@ -3,7 +3,8 @@
 //
 // Invariants
 //  - Interrupts are off from entry to exit; every gate is an interrupt gate and SYSCALL masks IF.
-//  - Entries from a guest build a TrapFrame that ends at the top of this CPU's main stack. Entries from ourselves
+//  - Entries from a guest build a TrapFrame that ends at the top of this CPU's main stack. That of a 64-bit SYSCALL lacks
+//    rbx, rbp and r12 to r15 until its handler has returned: nothing on that way looks at them. Entries from ourselves
 //    (faults with a fix-up, interrupts of the idle loop) build one wherever the stack is.
 //  - GS is never touched here: it belongs to the guest.
 //  - #DB, NMI, #MC and #DF have stacks of their own, since they can hit the first instruction of an entry.
@@ -68,17 +69,19 @@ entry_syscall64:
         pushq   %rcx
         pushq   $0
         movl    $VECTOR_SYSCALL, 4(%rsp)
-        SAVE_REGISTERS
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        pushq   %rcx
+        pushq   %rax
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        subq    $(6 * 8 + 8), %rsp
         movq    %r10, %rcx              // the ABI's argument registers are C's, but for r10 in place of rcx
-        subq    $8, %rsp
         call    handle_syscall
-        // falls through
-        .size   entry_syscall64, . - entry_syscall64
-
-// What the handler of an entry says about the way back (pv/return.hpp) is in eax; rsp = frame - 8, and rbx, rbp, r12 to r15
-// are the guest's: C++ kept them, and nobody changes them in the frame before exit_to_guest.
-        .type   return_as_told, @function
-return_as_told:
+        // rbx, rbp and r12 to r15 are still the guest's: C++ keeps them. The frame gets them when somebody may look.
         cmpl    $RETURN_SYSRET, %eax
         jne     1f
         movq    (8 + FRAME_RDI)(%rsp), %rdi
@@ -92,10 +95,14 @@ return_as_told:
         movq    (8 + FRAME_RFLAGS)(%rsp), %r11
         movq    (8 + FRAME_RSP)(%rsp), %rsp
         sysretq
-1:      jb      exit_to_guest
-        addq    $8, %rsp
-        jmp     return_by_iret
-        .size   return_as_told, . - return_as_told
+1:      movq    %rbx, (8 + FRAME_RBX)(%rsp)
+        movq    %rbp, (8 + FRAME_RBP)(%rsp)
+        movq    %r12, (8 + FRAME_R12)(%rsp)
+        movq    %r13, (8 + FRAME_R13)(%rsp)
+        movq    %r14, (8 + FRAME_R14)(%rsp)
+        movq    %r15, (8 + FRAME_R15)(%rsp)
+        jmp     return_as_told
+        .size   entry_syscall64, . - entry_syscall64
 
 // SYSCALL from 32-bit code (AMD): eip in rcx.
         .globl  entry_syscall32
@@ -126,7 +133,7 @@ entry_common:
         jz      1f
         subq    $8, %rsp
         call    handle_guest_trap
-        jmp     return_as_told
+        jmp     return_as_told          // with whatever it changed in the frame, all registers included
 
         // From ourselves. The handler returns 0 when the frame may simply be resumed, else the guest frame to continue
         // with: a fault of the return to the guest has been turned into an exception of the guest.
@@ -153,6 +160,10 @@ entry_common:
 exit_to_guest:
         leaq    8(%rsp), %rdi
         call    prepare_exit
+// What the handler of an entry says about the way back (pv/return.hpp) is in eax; rsp = frame - 8.
+return_as_told:
+        testl   %eax, %eax
+        jz      exit_to_guest
         addq    $8, %rsp
         cmpl    $RETURN_SYSRET, %eax
         jne     return_by_iret

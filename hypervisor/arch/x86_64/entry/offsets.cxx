@@ -12,6 +12,12 @@ void entry_offsets()
     HV_OFFSET(FRAME_SIZE, sizeof(TrapFrame));
     HV_OFFSET(FRAME_VECTOR, offsetof(TrapFrame, vector));
     HV_OFFSET(FRAME_ERROR, offsetof(TrapFrame, error_code));
+    HV_OFFSET(FRAME_R15, offsetof(TrapFrame, r15));
+    HV_OFFSET(FRAME_R14, offsetof(TrapFrame, r14));
+    HV_OFFSET(FRAME_R13, offsetof(TrapFrame, r13));
+    HV_OFFSET(FRAME_R12, offsetof(TrapFrame, r12));
+    HV_OFFSET(FRAME_RBP, offsetof(TrapFrame, rbp));
+    HV_OFFSET(FRAME_RBX, offsetof(TrapFrame, rbx));
     HV_OFFSET(FRAME_RDI, offsetof(TrapFrame, rdi));
     HV_OFFSET(FRAME_RSI, offsetof(TrapFrame, rsi));
     HV_OFFSET(FRAME_RDX, offsetof(TrapFrame, rdx));

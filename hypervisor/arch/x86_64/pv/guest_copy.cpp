@@ -9,6 +9,8 @@
 #include <lib/strong.hpp>
 #include <port/port.hpp>
 
+#include <utility>
+
 namespace hv
 {
 namespace
@@ -60,6 +62,40 @@ bool port::copy_to_guest(GuestVirtual destination, void const* source, std::size
 bool port::store_to_guest(GuestVirtual destination, std::uint64_t value)
 {
     return store_words(destination.raw(), value);
+}
+
+template<std::size_t kWords>
+bool port::load_words_from_guest(std::uint64_t (&words)[kWords], GuestVirtual source)
+{
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return load_words(source.raw(), words[I]...);
+    }(std::make_index_sequence<kWords>{});
+}
+
+template<std::size_t kWords>
+bool port::store_words_to_guest(GuestVirtual destination, std::uint64_t const (&words)[kWords])
+{
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return store_words(destination.raw(), words[I]...);
+    }(std::make_index_sequence<kWords>{});
+}
+
+#define HV_WORDS(count) \
+    template bool port::load_words_from_guest<count>(std::uint64_t(&)[count], GuestVirtual); \
+    template bool port::store_words_to_guest<count>(GuestVirtual, std::uint64_t const(&)[count]);
+HV_WORDS(1)
+HV_WORDS(2)
+HV_WORDS(3)
+HV_WORDS(4)
+HV_WORDS(5)
+HV_WORDS(6)
+HV_WORDS(7)
+HV_WORDS(8)
+#undef HV_WORDS
+
+bool port::load_half_from_guest(std::uint32_t& half, GuestVirtual source)
+{
+    return load_words(source.raw(), half);
 }
 
 } // namespace hv

@@ -40,12 +40,13 @@ fault:
     return false;
 }
 
-[[gnu::always_inline]] inline bool load_word(std::uint64_t address, std::uint64_t& value)
+template<typename Word>
+[[gnu::always_inline]] inline bool load_word(std::uint64_t address, Word& value)
 {
-    std::uint64_t word;
+    Word word;
     asm goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
              : "=r"(word)
-             : "m"(*reinterpret_cast<std::uint64_t const*>(address))
+             : "m"(*reinterpret_cast<Word const*>(address))
              :
              : fault);
     value = word;
@@ -56,7 +57,7 @@ fault:
 
 } // namespace detail
 
-// The words of a small structure, upwards, from and to registers. False at the first that faults; those before it are done.
+// The words of a small structure, upwards, from and to registers; a single one may be half a word. False at the first that faults; those before it are done.
 template<typename... Word>
 [[gnu::always_inline]] inline bool store_words(std::uint64_t address, Word... words)
 {

@@ -73,9 +73,7 @@ std::uint32_t handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
         restart(frame, args);
     else
         frame.rax = register_value(result);
-    if (!nothing_waits(cpu, vcpu)) [[unlikely]]
-        return static_cast<std::uint32_t>(Return::Later);
-    return static_cast<std::uint32_t>(sysret_is_exact_after_syscall(frame) ? Return::Sysret : Return::Iret);
+    return choose_return_after_syscall(cpu, vcpu, frame);
 }
 
 void handle_syscall32(hv::TrapFrame& frame)

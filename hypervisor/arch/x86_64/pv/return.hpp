@@ -55,4 +55,14 @@ inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu const& vcpu, TrapFr
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
 }
 
+// For a frame to which sysret_is_exact_after_syscall() applies.
+inline std::uint32_t choose_return_after_syscall(CpuLocal const& cpu, Vcpu const& vcpu, TrapFrame const& frame)
+{
+    if (!nothing_waits(cpu, vcpu)) [[unlikely]]
+        return static_cast<std::uint32_t>(Return::Later);
+    if (!sysret_is_exact_after_syscall(frame)) [[unlikely]]
+        return static_cast<std::uint32_t>(Return::Iret);
+    return static_cast<std::uint32_t>(Return::Sysret);
+}
+
 } // namespace hv

@@ -74,6 +74,11 @@ void spin_wait()
 void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     CpuId const self{this_cpu().id};
+    if (targets == CpuMask::of(self))
+    {
+        flush_here(kind, address.raw());
+        return;
+    }
     CpuMask const online = targets & online_cpu_mask();
     CpuMask const others = online & ~CpuMask::of(self);
     if (!others.empty())

@@ -36,9 +36,10 @@ TEST_F(GrantCopyTest, BoundsAndRightsAreChecked)
     backwards.dest.domid = granter_->id().raw();
     backwards.len = 16;
     backwards.flags = GNTCOPY_dest_gref;
-    EXPECT_EQ(grant::copy(vcpu(), backwards), GNTST_general_error) << "granted for reading only";
+    EXPECT_EQ(grant::Copier(vcpu().domain()).copy(backwards), GNTST_general_error) << "granted for reading only";
     backwards.flags = 0;
-    EXPECT_EQ(grant::copy(vcpu(), backwards), GNTST_permission_denied) << "another domain's frame without a grant";
+    EXPECT_EQ(grant::Copier(vcpu().domain()).copy(backwards), GNTST_permission_denied)
+        << "another domain's frame without a grant";
     expect_unused(8);
 }
 
@@ -168,7 +169,7 @@ protected:
         operation.dest.domid = DOMID_SELF;
         operation.len = 16;
         operation.flags = GNTCOPY_source_gref;
-        return grant::copy(vcpu(), operation);
+        return grant::Copier(vcpu().domain()).copy(operation);
     }
 
     Domain* middle_ = nullptr;
@@ -194,13 +195,13 @@ TEST_F(TransitiveGrantTest, RightsOfBothStepsCount)
     write.dest.domid = middle_->id().raw();
     write.len = 16;
     write.flags = GNTCOPY_dest_gref;
-    EXPECT_EQ(grant::copy(vcpu(), write), GNTST_general_error) << "the grant behind is for reading";
+    EXPECT_EQ(grant::Copier(vcpu().domain()).copy(write), GNTST_general_error) << "the grant behind is for reading";
     permit_v2(20);
     shared_v2(20).hdr.domid = middle_->id().raw();
     pass_on(30, 20, GTF_readonly);
-    EXPECT_EQ(grant::copy(vcpu(), write), GNTST_general_error) << "it is passed on for reading";
+    EXPECT_EQ(grant::Copier(vcpu().domain()).copy(write), GNTST_general_error) << "it is passed on for reading";
     pass_on(30, 20);
-    EXPECT_EQ(grant::copy(vcpu(), write), GNTST_okay);
+    EXPECT_EQ(grant::Copier(vcpu().domain()).copy(write), GNTST_okay);
     shared_v2(20).hdr.domid = mapper_->id().raw();
     EXPECT_EQ(copy_through(30, own), GNTST_general_error) << "granted to the mapper, not to who passes it on";
     entry_of_middle(30).hdr.domid = granter_->id().raw();

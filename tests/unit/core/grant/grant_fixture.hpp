@@ -120,7 +120,7 @@ protected:
         operation.dest.offset = at;
         operation.len = length;
         operation.flags = GNTCOPY_source_gref;
-        operation.status = grant::copy(vcpu(), operation);
+        operation.status = grant::Copier(vcpu().domain()).copy(operation);
         return operation;
     }
 };
