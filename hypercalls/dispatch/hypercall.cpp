@@ -80,6 +80,7 @@ CallResult multicall(Caller& caller)
         HypercallArgs args;
         for (unsigned a = 0; a < 6; ++a)
             args.value[a] = entry.args[a];
+        hv::count(caller.vcpu(), Counter::Call_in_multicall);
         CallResult const result = dispatch_hypercall(caller.vcpu(), entry.op, args);
         if (!result && result.error() == Errno::Restart)
         {
