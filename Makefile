@@ -14,7 +14,7 @@ part = +@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) -f $(1) $(2)
 
 # Whatever produces something needs the packages; `make setup` is quick when nothing is missing.
 build_goals := all hypervisor store toolstack guest-kernel guest-kernel-rebase image demo demo-vs-xen iso test lint format \
-               fuzz bench-store bench-hypervisor
+               test-guest-kernel fuzz bench-store bench-hypervisor bench-guest
 config_goals := menuconfig olddefconfig defconfig debug_defconfig release_defconfig savedefconfig
 
 .PHONY: help setup clean $(build_goals) $(config_goals)
@@ -45,6 +45,12 @@ guest-kernel: ## Build the guest kernel FLAVOUR (micro or server)
 
 guest-kernel-rebase: ## Move the patch series to another kernel source
 	$(call part,guest-linux-patches/build.mk,guest-kernel-rebase)
+
+bench-guest: all ## Print what the patched guest kernel saves (HYPERVISOR=tessera or stock)
+	$(call part,guest-linux-patches/build.mk,bench-guest FLAVOUR=$(FLAVOUR))
+
+test-guest-kernel: all ## Boot the built guest kernel here and on stock Xen, judge its goals, build it again
+	$(call part,guest-linux-patches/build.mk,test-guest-kernel FLAVOUR=$(FLAVOUR))
 
 image: ## Build the control-domain image (cached outside the tree)
 	$(call part,toolstack/image/build.mk,all)

@@ -25,11 +25,11 @@ test:
 guest-kernel-rebase:
 	@$(PYTHON) $(kit)/rebase_guest_kernel.py $(if $(SOURCE),--source $(SOURCE)) $(if $(WRITE),--write)
 
-# The built kernel as guests on Tessera and on stock Xen, and a second build (long).
-test-guest-kernel: guest-kernel
+# The built kernel as guests on Tessera and on stock Xen, against the packaged one, and a second build (long).
+test-guest-kernel: guest-kernel guest-kernel-unpatched
 	@$(PYTHON) $(kit)/check_guest_kernel.py --kernel build/guest/$(FLAVOUR) $(if $(HYPERVISORS),--hypervisors $(HYPERVISORS))
 
-# Instructions per workload without and with the patches.
+# Instructions and entries into the hypervisor per workload, without and with the patches.
 HYPERVISOR ?= tessera
 bench-guest: guest-kernel guest-kernel-unpatched
 	@$(PYTHON) $(kit)/bench_guest.py --hypervisor $(HYPERVISOR) --baseline build/guest/$(FLAVOUR)-unpatched/vmlinuz --kernel build/guest/$(FLAVOUR)/vmlinuz

@@ -59,6 +59,16 @@ def check_least_memory(kernel: Path, hypervisor: str, tool: str) -> str:
     return result.stdout.strip().rsplit(": ", 1)[-1]
 
 
+def check_goals(kernel: Path, baseline: Path, hypervisor: str, tool: str) -> str:
+    """Against the packaged kernel: fewer instructions and, where they are counted, fewer entries and nothing emulated in steady state."""
+    command = [sys.executable, str(KIT / "bench_guest.py"), "--judge", "--hypervisor", hypervisor, "--tool", tool, "--baseline", str(baseline / "vmlinuz"),
+               "--kernel", str(kernel / "vmlinuz"), "--log", str(ROOT / "build" / "logs" / f"goals-{hypervisor}.log")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Failure(result.stderr + result.stdout)
+    return "all goals met\n" + result.stdout.rstrip()
+
+
 def check_rebuild(kernel: Path) -> str:
     """Building again from scratch gives the same bits."""
     again = ROOT / "build" / "guest-again"
@@ -75,15 +85,18 @@ def main() -> int:
     """Entry point; the last line counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", type=Path, default=ROOT / "build/guest/micro", help="directory of the artefacts (default: build/guest/micro)")
+    parser.add_argument("--baseline", type=Path, help="directory of the packaged kernel's artefacts (default: KERNEL-unpatched)")
     parser.add_argument("--hypervisors", default="tessera,stock", help="comma-separated (default: tessera,stock)")
     parser.add_argument("--tool", default="xl", choices=["xl", "vmctl"], help="what creates the guests (default: xl)")
     parser.add_argument("--no-rebuild", action="store_true", help="leave the second build out")
     arguments = parser.parse_args()
     kernel = arguments.kernel.absolute()
+    baseline = (arguments.baseline or kernel.with_name(kernel.name + "-unpatched")).absolute()
     checks: list[tuple[str, Callable[[], str]]] = [("sums", lambda: check_sums(kernel)), ("size", lambda: check_size(kernel))]
     for hypervisor in filter(None, arguments.hypervisors.split(",")):
         checks.append((f"workloads on {hypervisor}", lambda name=hypervisor: check_workloads(kernel, name, arguments.tool)))
         checks.append((f"least memory on {hypervisor}", lambda name=hypervisor: check_least_memory(kernel, name, arguments.tool)))
+        checks.append((f"goals on {hypervisor}", lambda name=hypervisor: check_goals(kernel, baseline, name, arguments.tool)))
     if not arguments.no_rebuild:
         checks.append(("rebuild", lambda: check_rebuild(kernel)))
     failed = 0

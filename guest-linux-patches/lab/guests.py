@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .workload import ROOT, Figures, build_initramfs, read_figures
+from .workload import ROOT, Figures, build_cpu_time, build_initramfs, read_figures
 
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
@@ -22,7 +22,8 @@ __all__ = ["MachineError", "Run", "figures_of", "hypervisor_path", "run_guests",
 CONTROL_MEMORY_MIB = 512
 COUNTING = ["-icount", "shift=0,sleep=off"]
 
-# The console file ends when the guest's domain is gone, so waiting for cat is waiting for the guest.
+# The console file ends when the guest's domain is gone, so reading to its end is waiting for the guest. A guest started with
+# stops=1 waits at each "WORKLOAD stop" for a line: time to read its counters, which are printed when the guest has ended.
 FUNCTIONS = """
 run_guest() {
     cat >/root/guest.cfg <<END
@@ -35,20 +36,44 @@ vcpus = ${4:-1}
 on_poweroff = "destroy"
 on_crash = "destroy"
 END
+    : >/run/stops
     echo "@@guest $1@@"
     if $TOOL create /root/guest.cfg >/run/create.log 2>&1; then
-        wait_step=20000 wait_for 600 guest_console "$1" >/run/console && timeout "${GUEST_SECONDS:-600}" cat "$(cat /run/console)"
+        wait_step=20000 wait_for 600 guest_console "$1" >/run/console && follow_console $(cat /run/console)
     else
         cat /run/create.log
     fi
     echo
+    cat /run/stops
     echo "@@end@@"
 }
 guest_console() {
     for domid in $(xenstore-list /local/domain | sort -rn); do
-        [ "$(xenstore-read "/local/domain/$domid/name" 2>/dev/null)" != "$1" ] || { xenstore-read "/local/domain/$domid/console/tty" 2>/dev/null; return; }
+        [ "$(xenstore-read "/local/domain/$domid/name" 2>/dev/null)" != "$1" ] || {
+            tty=$(xenstore-read "/local/domain/$domid/console/tty" 2>/dev/null) && echo "$domid $tty"
+            return
+        }
     done
     return 1
+}
+follow_console() {
+    exec 9<>"$2"
+    while IFS= read -r -t "${GUEST_SECONDS:-600}" line <&9; do
+        line=${line%$'\\r'}
+        printf '%s\\n' "$line"
+        case $line in
+        *"WORKLOAD stop "*)
+            { echo "@@stop ${line##*WORKLOAD stop }@@"; read_counters "$1"; } >>/run/stops 2>&1
+            echo >&9
+            ;;
+        esac
+    done
+    printf '%s' "$line"
+    exec 9>&-
+}
+read_counters() {
+    echo "ran: $(/root/cpu_time "$1")"
+    [ -z "$HAS_COUNTERS" ] || vmctl show "$1" --counters --format csv
 }
 """
 
@@ -64,16 +89,16 @@ class Run:
     vcpus: int = 1
 
 
-def script_for(runs: list[Run], tool: str) -> str:
-    """The script that the control domain runs."""
-    lines = [f"TOOL={tool}", FUNCTIONS]
+def script_for(runs: list[Run], tool: str, *, has_counters: bool) -> str:
+    """The script that the control domain runs; counters are our hypervisor's own."""
+    lines = [f"TOOL={tool}", f"HAS_COUNTERS={'yes' if has_counters else ''}", FUNCTIONS]
     lines += [f'run_guest {run.name} {run.memory_mib} "{run.arguments}" {run.vcpus}' for run in runs]
     return "\n".join(lines) + "\n"
 
 
 def run_guests(hypervisor: str, tool: str, runs: list[Run], log: Path, *, counting: bool, limit_seconds: int, cpus: int = 1) -> dict[str, str]:
     """Boots the machine and returns each guest's console by name."""
-    text = run_script(hypervisor, script_for(runs, tool), {run.name: run.kernel for run in runs}, max(run.memory_mib for run in runs), log,
+    text = run_script(hypervisor, script_for(runs, tool, has_counters=hypervisor != "stock"), {run.name: run.kernel for run in runs}, max(run.memory_mib for run in runs), log,
                       counting=counting, limit_seconds=limit_seconds, cpus=cpus)
     consoles = {match[1]: match[2] for match in re.finditer(r"^@@guest (\S+)@@\n(.*?)^@@end@@$", text, re.M | re.S)}
     if missing := [run.name for run in runs if run.name not in consoles]:
@@ -87,6 +112,7 @@ def run_script(hypervisor: str, script: str, kernels: dict[str, Path], guest_mem
     """Boots the machine with a script, kernels and the workload in /root, and returns the whole console when the machine is off."""
     files: dict[str, Path | str | bytes] = {f"/root/{name}": kernel for name, kernel in kernels.items()}
     files["/root/workload"] = build_initramfs()
+    files["/root/cpu_time"] = build_cpu_time()
     options = ControlOptions(hypervisor=hypervisor, script=script, files=files)
     log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:

@@ -199,17 +199,40 @@ void database_like(int rounds)
     expect(unlink("/tmp/data") == 0, "unlink of the data");
 }
 
-// The first round of each warms caches up and is not measured.
+// With stops=1 in the environment, whoever reads our counters from outside is waited for: it answers with a line.
+void stop(char const* what)
+{
+    if (std::getenv("stops") == nullptr)
+        return;
+    std::printf("WORKLOAD stop %s\n", what);
+    std::fflush(stdout);
+    char byte = 0;
+    do
+        expect(read(0, &byte, 1) == 1, "answer to a stop");
+    while (byte != '\n');
+}
+
+// Whether only=NAME in the environment leaves this workload out.
+bool is_wanted(char const* name)
+{
+    char const* const only = std::getenv("only");
+    return only == nullptr || std::strcmp(only, name) == 0;
+}
+
+// The first rounds of each warm caches up and are not measured.
 void measure(char const* name, void (*run)(int), int rounds)
 {
+    if (!is_wanted(name))
+        return;
     run(rounds / 20 + 1);
+    stop("begin");
     std::printf("WORKLOAD begin %s\n", name);
     std::fflush(stdout);
     std::uint64_t const start = ticks();
     run(rounds);
     std::uint64_t const end = ticks();
     std::printf("WORKLOAD end %s rounds=%d ticks=%llu\n", name, rounds, static_cast<unsigned long long>(end - start));
-    std::fflush(stdout);
+    stop(name);
 }
 
 void print_memory()
@@ -238,6 +261,7 @@ int run_as_init()
 {
     make_output();
     std::printf("WORKLOAD init ticks=%llu\n", static_cast<unsigned long long>(ticks()));
+    stop("init");
     mkdir("/proc", 0755);
     mkdir("/tmp", 0755);
     expect(mount("proc", "/proc", "proc", 0, nullptr) == 0, "mount of /proc");

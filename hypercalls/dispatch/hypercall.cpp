@@ -98,6 +98,7 @@ CallResult multicall(Caller& caller)
         for (ListedCall* entry = chunk; first != end; ++first, ++entry)
         {
             HV_REQUIRE(entry->number != __HYPERVISOR_multicall, Errno::Inval);
+            hv::count(caller.vcpu(), Counter::Call_in_multicall);
             CallResult const result = dispatch_hypercall(caller.vcpu(), entry->number, entry->args);
             if (!result && result.error() == Errno::FrameReplaced)
                 return result;
