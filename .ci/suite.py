@@ -61,8 +61,12 @@ class Outcome:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without the flags of the make that called us, whose job server our children cannot reach."""
-    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    """The environment without the flags of the make that called us, whose job server our children cannot reach.
+
+    ccache may take what another work tree compiled: only paths in debugging information differ.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    return {"CCACHE_NOHASHDIR": "1", "CCACHE_BASEDIR": os.getcwd()} | inherited
 
 
 def last_line(log: Path) -> str:

@@ -5,6 +5,8 @@ CXX ?= g++
 ifeq ($(origin CXX),default)
 CXX := g++-12
 endif
+# Compilations are remembered where ccache is installed; `CXX=...` on the command line goes without.
+CXX := $(if $(shell command -v ccache),ccache )$(CXX)
 
 toolstack_warnings := -Wall -Wextra -Werror
 # gnu++20: Xen's public headers need the GNU dialect.

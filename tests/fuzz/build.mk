@@ -5,7 +5,7 @@
 # build/fuzz/NAME/corpus; an input that breaks something is left in build/fuzz/NAME.
 
 out := build/fuzz
-CXX := clang++-19
+CXX := $(if $(shell command -v ccache),ccache )clang++-19
 SECONDS_TO_RUN ?= 600
 SMOKE_SECONDS ?= 20
 

@@ -6,6 +6,8 @@ CXX ?= g++
 ifeq ($(origin CXX),default)
 CXX := g++
 endif
+# Compilations are remembered where ccache is installed; `CXX=...` on the command line goes without.
+CXX := $(if $(shell command -v ccache),ccache )$(CXX)
 PYTHON ?= python3
 cases := $(wildcard tests/guests/cases/*.cpp)
 images := $(cases:tests/guests/cases/%.cpp=$(B)/%.elf)

@@ -7,6 +7,8 @@ CXX ?= g++
 ifeq ($(origin CXX),default)
 CXX := g++
 endif
+# Compilations are remembered where ccache is installed; `CXX=...` on the command line goes without.
+CXX := $(if $(shell command -v ccache),ccache )$(CXX)
 PYTHON ?= python3
 
 -include hypervisor/configs/config.mk
