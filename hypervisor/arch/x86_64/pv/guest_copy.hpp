@@ -30,11 +30,11 @@ namespace detail
 
 [[gnu::always_inline]] inline bool store_word(std::uint64_t address, std::uint64_t value)
 {
-    asm goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
-             :
-             : "r"(value), "m"(*reinterpret_cast<std::uint64_t*>(address))
-             : "memory"
-             : fault);
+    asm volatile goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
+                      :
+                      : "r"(value), "m"(*reinterpret_cast<std::uint64_t*>(address))
+                      : "memory"
+                      : fault);
     return true;
 fault:
     return false;
@@ -43,12 +43,13 @@ fault:
 template<typename Word>
 [[gnu::always_inline]] inline bool load_word(std::uint64_t address, Word& value)
 {
-    Word word;
-    asm goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
-             : "=r"(word)
-             : "m"(*reinterpret_cast<Word const*>(address))
-             :
-             : fault);
+    Word
+        word; // volatile: exactly one access, between opening and closing user memory, also when nobody wants the value
+    asm volatile goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
+                      : "=r"(word)
+                      : "m"(*reinterpret_cast<Word const*>(address))
+                      :
+                      : fault);
     value = word;
     return true;
 fault:
