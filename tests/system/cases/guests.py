@@ -34,6 +34,7 @@ step network guest_run one 30 'ping -c 2 10.77.0.1'
 step pause vmctl pause one
 step resume vmctl resume one
 step alive guest_run one 30 'echo awake'
+step console guest_console one 'echo from-$((40 + 2))' '^from-42'
 step shutdown vmctl shutdown one
 step gone wait_for 600 guest_gone one
 step same host_settles
@@ -43,7 +44,7 @@ step same host_settles
 def check_life(context: Context, kernel: str, vcpus: int) -> None:
     """A guest's life with one kernel."""
     result = run_guests(context, LIFE.format(vcpus=vcpus), kernel)
-    for name in ("create", "show", "login", "pause", "resume", "shutdown", "gone", "same"):
+    for name in ("create", "show", "login", "pause", "resume", "console", "shutdown", "gone", "same"):
         expect_step(result, name)
     expect_step(result, "list", pattern=r"\bone\b")
     expect_step(result, "cpus", pattern=rf"^{vcpus}$")

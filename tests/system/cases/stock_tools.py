@@ -25,6 +25,7 @@ step unpause xl unpause one
 step alive guest_run one 30 'echo awake'
 step dmesg xl dmesg
 step credit xl sched-credit2 -d one -w 300
+step console guest_console one 'echo from-$((40 + 2))' '^from-42'
 step destroy xl destroy one
 wait_for 100 guest_gone one
 step same host_settles
@@ -50,6 +51,7 @@ def check_life(context: Context, store: str, cpus: int) -> None:
     expect_step(result, "alive", pattern="^awake$")
     expect_step(result, "dmesg", pattern=".")
     expect_step(result, "credit")
+    expect_step(result, "console")
     expect_step(result, "destroy")
     expect_step(result, "same")
 

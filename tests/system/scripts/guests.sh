@@ -57,6 +57,25 @@ guest_tty() { domid=$(guest_domid "$1") && xenstore-read "/local/domain/$domid/c
 guest_watch() {
     wait_for 600 guest_tty "$1" >/dev/null || return 1
     cat "$(guest_tty "$1")" >>"/run/$1.console" 2>/dev/null &
+    echo $! >"/run/$1.watcher"
+}
+
+# guest_console NAME COMMAND PATTERN: types COMMAND into the tool's own console client, which has a terminal as a user's
+# would, and waits for a line with PATTERN.
+# Two readers would share what the guest says, so the console is not watched from here on.
+guest_console() {
+    kill "$(cat "/run/$1.watcher")"
+    mkfifo "/run/$1.keys"
+    script --quiet --command "$TOOL console $1" /dev/null <"/run/$1.keys" >"/run/$1.said" 2>&1 &
+    client=$!
+    exec {keys}>"/run/$1.keys"
+    printf '%s\n' "$2" >&"$keys"
+    wait_for 300 grep -q "$3" "/run/$1.said"
+    found=$?
+    exec {keys}>&-
+    kill "$client" 2>/dev/null
+    plain_text <"/run/$1.said"
+    return "$found"
 }
 
 # guest_mark NAME: later guest_expect calls look only at what comes from here on.

@@ -74,7 +74,7 @@ bool follows_call(std::uint64_t address)
 }
 
 // Without frame pointers: every word on the stack that may be a return address. Some are left from calls long over.
-void scan_stack(std::uint64_t stack)
+[[maybe_unused]] void scan_stack(std::uint64_t stack)
 {
     unsigned printed = 0;
     for (std::uint64_t at = stack & ~7ull; printed < kMaxFrames && is_hypervisor_data(at); at += 8)
@@ -86,7 +86,7 @@ void scan_stack(std::uint64_t stack)
 }
 
 // With frame pointers: a chain that does not rise ends the walk.
-void walk_frames(std::uint64_t frame_pointer)
+[[maybe_unused]] void walk_frames(std::uint64_t frame_pointer)
 {
     for (unsigned i = 0; i < kMaxFrames && is_hypervisor_data(frame_pointer); ++i)
     {

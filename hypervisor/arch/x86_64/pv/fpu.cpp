@@ -14,7 +14,6 @@ namespace
 
 constexpr std::uint64_t kCr0TaskSwitched = 1u << 3;
 constexpr std::size_t kLegacySize = 512;
-constexpr std::size_t kHeaderSize = 64;
 constexpr std::size_t kControlWord = 0; // FXSAVE layout, Intel SDM vol. 1, table 10-2
 constexpr std::size_t kMxcsr = 24;
 

@@ -22,8 +22,6 @@ namespace
 
 constexpr std::uint8_t kDebug = 1;
 constexpr std::uint8_t kNmi = 2;
-constexpr std::uint8_t kBreakpoint = 3;
-constexpr std::uint8_t kOverflow = 4;
 constexpr std::uint8_t kInvalidOpcode = 6;
 constexpr std::uint8_t kDeviceNotAvailable = 7;
 constexpr std::uint8_t kDoubleFault = 8;
