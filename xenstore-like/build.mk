@@ -33,7 +33,8 @@ $(BUILD)/release/%.o: $(SOURCE)/%.cpp $(SOURCE)/build.mk
 # Tests: address and undefined-behaviour sanitizers, GoogleTest.
 TEST_SOURCES := $(wildcard tests/unit/store/*.cpp) $(wildcard tests/model/store/*.cpp)
 TEST_FLAGS := $(FLAGS) -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-TEST_OBJECTS := $(patsubst $(SOURCE)/%.cpp,$(BUILD)/test/%.o,$(CORE_SOURCES)) \
+TEST_OBJECTS := $(patsubst $(SOURCE)/%.cpp,$(BUILD)/test/%.o,$(CORE_SOURCES) \
+		$(addprefix $(SOURCE)/daemon/,log.cpp metrics.cpp sandbox.cpp)) \
 	$(patsubst %.cpp,$(BUILD)/test/%.o,$(TEST_SOURCES))
 
 .PHONY: test

@@ -45,6 +45,8 @@ Daemon::Daemon(Options const& options, std::vector<std::string> arguments, Log& 
     RecoveredRings rings;
     Handover handover;
     store_.set_control_host(this);
+    store_.set_observer(this);
+    set_log_level(log.level());
     if (!options.state.empty()) {
         journal_ = std::make_unique<Journal>(options.state);
     }
@@ -176,45 +178,104 @@ void Daemon::run()
             rings_->run_ready();
         }
         flush_clients();
+        if (journal_ != nullptr) {
+            watch_journal();
+        }
         busy = (rings_ != nullptr && rings_->has_ready()) || (journal_ != nullptr && journal_->maintain(store_));
         if (live_update_.wanted()) {
             log_.write(LogLevel::Info, "live-update");
             std::string const cause = live_update_.execute(store_, *sockets_, rings_.get());
-            log_.write(LogLevel::Error, "live-update-failed", "cause=\"" + cause + "\"");
+            log_.write(LogLevel::Error, "live-update-failed", "cause=" + quote_text(cause));
         }
     }
     log_.write(LogLevel::Info, "stop");
 }
 
-std::string Daemon::control_log(std::vector<std::string_view> const& arguments)
+void Daemon::set_log_level(LogLevel level)
+{
+    log_.set_level(level);
+    store_.set_trace(log_.enabled(LogLevel::Debug));
+}
+
+void Daemon::request_handled(Client const& client, Request const& request, int error)
+{
+    std::string fields = "client=" + std::to_string(client.id) + " domain=" + std::to_string(client.domain) +
+                         " operation=" + std::string(operation_name(request.operation)) +
+                         " transaction=" + std::to_string(request.transaction_id) + " payload=" + quote_text(request.payload);
+    if (error != 0) {
+        fields += " error=" + std::string(error_name(error));
+    }
+    log_.write(LogLevel::Debug, "request", fields);
+}
+
+void Daemon::domain_event(DomainEvent event, std::uint16_t domain)
+{
+    struct Entry {
+        LogLevel level;
+        std::string_view name;
+    };
+    auto const entry = [event]() -> Entry {
+        switch (event) {
+        case DomainEvent::Introduced:
+            return {LogLevel::Info, "introduced"};
+        case DomainEvent::Released:
+            return {LogLevel::Info, "released"};
+        case DomainEvent::QuotaExceeded:
+            return {LogLevel::Warning, "quota-exceeded"};
+        case DomainEvent::SoftQuotaExceeded:
+            return {LogLevel::Warning, "soft-quota-exceeded"};
+        case DomainEvent::RingBroken:
+            return {LogLevel::Warning, "ring-broken"};
+        case DomainEvent::NotRecorded:
+            return {LogLevel::Error, "end-not-recorded"};
+        }
+        return {LogLevel::Error, "unknown"};
+    }();
+    log_.write(entry.level, entry.name, "domain=" + std::to_string(domain));
+}
+
+// A full file system is reported when it begins to refuse and each time that many more requests were refused.
+void Daemon::watch_journal()
+{
+    constexpr std::uint64_t kReportEvery = 1000;
+    std::uint64_t const refused = journal_->refused();
+    if (refused != 0 && (refused_reported_ == 0 || refused - refused_reported_ >= kReportEvery)) {
+        refused_reported_ = refused;
+        log_.write(LogLevel::Error, "journal-full", "refused=" + std::to_string(refused));
+    }
+}
+
+bool Daemon::control_log(std::vector<std::string_view> const& arguments, std::string& answer)
 {
     LogLevel level = log_.level();
     if (arguments.size() == 1) {
-        return "level " + std::string(log_level_name(level)) + "\n";
+        answer = "level " + std::string(log_level_name(level)) + "\n";
+        return true;
     }
     if (arguments[1] == "on" || arguments[1] == "off") {
         level = arguments[1] == "on" ? LogLevel::Debug : LogLevel::Info;
     } else if (!parse_log_level(arguments[1], level)) {
-        return "usage: log [on | off | error | warning | info | debug]\n";
+        return false;
     }
-    log_.set_level(level);
-    return "OK";
+    set_log_level(level);
+    answer = "OK";
+    return true;
 }
 
 bool Daemon::control(std::vector<std::string_view> const& arguments, std::string& answer)
 {
     std::string_view const command = arguments[0];
     if (command == "log") {
-        answer = control_log(arguments);
+        return control_log(arguments, answer);
     } else if (command == "logfile") {
-        bool const opened = arguments.size() == 2 && log_.open(std::string(arguments[1]));
-        answer = opened ? "OK" : "logfile: cannot open the file\n";
+        answer = "OK";
+        return arguments.size() == 2 && log_.open(std::string(arguments[1]));
     } else if (command == "print") {
         std::string text;
         for (std::size_t i = 1; i < arguments.size(); ++i) {
             text += std::string(i == 1 ? "" : " ") + std::string(arguments[i]);
         }
-        log_.write(LogLevel::Info, "print", "text=\"" + text + "\"");
+        log_.write(LogLevel::Info, "print", "text=" + quote_text(text));
         answer = "OK";
     } else if (command == "live-update") {
         answer = live_update_.control(arguments);

@@ -14,7 +14,7 @@
 
 namespace tessera::store {
 
-class Daemon final : public Pollable, public ControlHost {
+class Daemon final : public Pollable, public ControlHost, public Observer {
 public:
     // Opens everything that can fail. `arguments` are the program's own, for live updates.
     // Throws std::runtime_error with the cause.
@@ -26,13 +26,17 @@ public:
 
     void on_ready(std::uint32_t events) override;  // signals
     bool control(std::vector<std::string_view> const& arguments, std::string& answer) override;
+    void request_handled(Client const& client, Request const& request, int error) override;
+    void domain_event(DomainEvent event, std::uint16_t domain) override;
 
 private:
     void create_first_nodes();
     void recover(RecoveredRings& rings);
     void connect_domains(RecoveredRings const& rings);
     void flush_clients();
-    std::string control_log(std::vector<std::string_view> const& arguments);
+    void set_log_level(LogLevel level);
+    bool control_log(std::vector<std::string_view> const& arguments, std::string& answer);
+    void watch_journal();
 
     Options const& options_;
     Log& log_;
@@ -45,6 +49,7 @@ private:
     std::unique_ptr<MetricsServer> metrics_;
     LiveUpdate live_update_;
     FileDescriptor signals_;
+    std::uint64_t refused_reported_ = 0;
     bool stop_ = false;
 };
 

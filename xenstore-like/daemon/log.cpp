@@ -33,6 +33,23 @@ std::string_view log_level_name(LogLevel level)
     return kNames[static_cast<std::size_t>(level)];
 }
 
+std::string quote_text(std::string_view text, std::size_t most)
+{
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string out = "\"";
+    for (char const c : text.substr(0, most)) {
+        auto const byte = static_cast<unsigned char>(c);
+        if (byte < ' ' || byte >= 0x7f) {
+            out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+        } else {
+            out.append(c == '"' || c == '\\' ? 1 : 0, '\\');
+            out += c;
+        }
+    }
+    out += text.size() > most ? "\"..." : "\"";
+    return out;
+}
+
 bool Log::open(std::string const& path)
 {
     FileDescriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));

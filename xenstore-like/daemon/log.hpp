@@ -16,6 +16,9 @@ enum class LogLevel { Error, Warning, Info, Debug };
 bool parse_log_level(std::string_view name, LogLevel& out);
 std::string_view log_level_name(LogLevel level);
 
+// `text` in quotes, with everything in it escaped that could end the field or the line. `most` bytes of it at most.
+std::string quote_text(std::string_view text, std::size_t most = static_cast<std::size_t>(-1));
+
 class Log {
 public:
     // Logs to standard error.

@@ -4,8 +4,10 @@
 #include "daemon/process.hpp"
 #include "daemon/sandbox.hpp"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 int main(int count, char** arguments)
@@ -17,6 +19,7 @@ int main(int count, char** arguments)
         return parsed == OptionsResult::Done ? 0 : 2;
     }
     ::signal(SIGPIPE, SIG_IGN);
+    allow_many_descriptors();
     Log log;
     log.set_level(options.log_level);
     if (!options.log_file.empty() && !log.open(options.log_file)) {
@@ -30,7 +33,7 @@ int main(int count, char** arguments)
         }
         Daemon daemon(options, {arguments, arguments + count}, log);
         if (options.sandbox && !drop_privileges()) {
-            log.write(LogLevel::Warning, "sandbox", "cause=\"the kernel refuses to drop capabilities\"");
+            log.write(LogLevel::Warning, "sandbox", "cause=" + quote_text(std::strerror(errno)));
         }
         announce_ready(std::move(waiting_parent), options.pid_file);
         log.write(LogLevel::Info, "ready", "socket=" + options.socket);

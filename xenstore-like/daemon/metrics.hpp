@@ -5,7 +5,9 @@
 #include "service/store.hpp"
 #include "transport/event_loop.hpp"
 
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace tessera::store {
 
@@ -20,9 +22,33 @@ public:
     void on_ready(std::uint32_t events) override;
 
 private:
+    // Someone who has not read everything yet.
+    class Reader final : public Pollable {
+    public:
+        Reader(MetricsServer& server, FileDescriptor socket, std::string text)
+            : server_(server), socket_(std::move(socket)), text_(std::move(text))
+        {
+        }
+        // Sends what fits. False when everything is sent or the reader has gone.
+        bool send();
+        void on_ready(std::uint32_t events) override;
+        [[nodiscard]] int descriptor() const { return socket_.get(); }
+
+    private:
+        MetricsServer& server_;
+        FileDescriptor socket_;
+        std::string text_;
+        std::size_t sent_ = 0;
+    };
+
+    static constexpr std::size_t kMostReaders = 16;
+
+    void drop(Reader const& reader);
+
     EventLoop& loop_;
     Store const& store_;
     FileDescriptor listener_;
+    std::vector<std::unique_ptr<Reader>> readers_;  // the longest waiting first
 };
 
 }  // namespace tessera::store

@@ -12,6 +12,9 @@ namespace tessera::store {
 // daemon ends before that. Returns the descriptor to pass to announce_ready(), in the daemon only.
 FileDescriptor detach();
 
+// Raises the limit on open descriptors as far as the process may: each local client takes one.
+void allow_many_descriptors();
+
 // Writes the pid file, tells the waiting parent, and notifies the service manager if there is one.
 // Throws std::runtime_error when the pid file cannot be written.
 void announce_ready(FileDescriptor waiting_parent, std::string const& pid_file);

@@ -112,6 +112,32 @@ void Journal::special_permissions(std::string_view name, PermissionList const& l
     record.permissions(list);
 }
 
+void Journal::quota(bool soft, std::string_view name, std::uint64_t value)
+{
+    encode_quota(soft, name, value, staged_);
+}
+
+void Journal::transaction_numbers(std::uint32_t end)
+{
+    std::string piece;
+    {
+        RecordWriter record(piece, RecordKind::TransactionNumbers);
+        record.number(end);
+    }
+    record_alone(piece);
+}
+
+// Outside of the commit of any request.
+void Journal::record_alone(std::string_view piece)
+{
+    if (log_->reserve(staged_.size() + piece.size()) == 0) {
+        log_->append(piece);
+        log_->commit();
+    } else {
+        ++refused_;
+    }
+}
+
 void Journal::commit()
 {
     if (staged_.empty() && !log_->uncommitted()) {
@@ -167,12 +193,7 @@ void Journal::ring_piece(RecordKind kind, std::uint16_t domain, RingPosition con
         record.number(position.response_producer);
         record.text(bytes);
     }
-    if (log_->reserve(staged_.size() + piece.size()) == 0) {
-        log_->append(piece);
-        log_->commit();
-    } else {
-        ++refused_;
-    }
+    record_alone(piece);
 }
 
 void Journal::ring_output(std::uint16_t domain, RingPosition const& position, std::string_view bytes)

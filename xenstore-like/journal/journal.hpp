@@ -55,6 +55,8 @@ public:
     void watch_removed(Watch const& watch) override;
     void watches_reset(std::uint16_t domain) override;
     void special_permissions(std::string_view name, PermissionList const& list) override;
+    void quota(bool soft, std::string_view name, std::uint64_t value) override;
+    void transaction_numbers(std::uint32_t end) override;
     void commit() override;
 
     int ring_attached(std::uint16_t domain, RingPosition const& position) override;
@@ -81,6 +83,7 @@ private:
     bool begin_snapshot(Store const& store, std::string_view rings);
     bool continue_snapshot(Store const& store, std::size_t budget);
     void remove_older(std::uint64_t number);
+    void record_alone(std::string_view piece);
     void ring_piece(RecordKind kind, std::uint16_t domain, RingPosition const& position, std::string_view bytes);
 
     std::string directory_;

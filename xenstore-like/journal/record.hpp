@@ -31,6 +31,8 @@ enum class RecordKind : std::uint8_t {
     Listener = 16,      // live updates: the descriptor of the listening socket
     Socket = 17,        // live updates: a local client with its descriptor, unread input and unsent output
     SocketWatch = 18,   // live updates: a watch of the local client before
+    Quota = 19,
+    TransactionNumbers = 20,  // those before it may be in use
 };
 
 class RecordWriter {

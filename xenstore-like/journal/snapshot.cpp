@@ -72,6 +72,36 @@ void SnapshotEncoder::encode_domain(Store const& store, std::uint16_t id, std::s
     }
 }
 
+void encode_quota(bool soft, std::string_view name, std::uint64_t value, std::string& out)
+{
+    RecordWriter record(out, RecordKind::Quota);
+    record.number(static_cast<std::uint8_t>(soft));
+    record.text(name);
+    record.number(value);
+}
+
+// What belongs to the store as a whole; quotas only if they are not the defaults, which may change with the program.
+void SnapshotEncoder::encode_rest(Store const& store, std::string& out)
+{
+    for (std::string_view const name : {kIntroduceWatch, kReleaseWatch}) {
+        RecordWriter record(out, RecordKind::SpecialPermissions);
+        record.text(name);
+        record.permissions(*store.special_permissions(name));
+    }
+    Quotas const defaults;
+    auto const encode = [&](bool soft, auto const& names) {
+        for (auto const& quota : names) {
+            if (store.quotas().*quota.value != defaults.*quota.value) {
+                encode_quota(soft, quota.name, store.quotas().*quota.value, out);
+            }
+        }
+    };
+    encode(false, kQuotaNames);
+    encode(true, kSoftQuotaNames);
+    RecordWriter record(out, RecordKind::TransactionNumbers);
+    record.number(store.transaction_numbers_end());
+}
+
 bool SnapshotEncoder::step(Store const& store, std::size_t budget, std::string& out)
 {
     for (; budget > 0; --budget) {
@@ -82,13 +112,9 @@ bool SnapshotEncoder::step(Store const& store, std::size_t budget, std::string& 
         } else if (!domains_.empty()) {
             encode_domain(store, domains_.back(), out);
             domains_.pop_back();
-        } else if (!special_done_) {
-            for (std::string_view const name : {kIntroduceWatch, kReleaseWatch}) {
-                RecordWriter record(out, RecordKind::SpecialPermissions);
-                record.text(name);
-                record.permissions(*store.special_permissions(name));
-            }
-            special_done_ = true;
+        } else if (!rest_done_) {
+            encode_rest(store, out);
+            rest_done_ = true;
         } else {
             RecordWriter const record(out, RecordKind::End);
             return true;
@@ -204,6 +230,15 @@ bool restore_record(Store& store, RecordReader& record)
         }
         return true;
     }
+    case RecordKind::Quota: {
+        bool const soft = record.number<std::uint8_t>() != 0;
+        std::string_view const name = record.text();
+        store.restore_quota(soft, name, record.number<std::uint64_t>());
+        return true;
+    }
+    case RecordKind::TransactionNumbers:
+        store.restore_transaction_numbers(record.number<std::uint32_t>());
+        return true;
     default:
         return false;
     }

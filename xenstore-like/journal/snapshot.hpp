@@ -24,13 +24,16 @@ private:
     };
 
     void encode_node(Pending const& pending, std::string& out);
+    static void encode_rest(Store const& store, std::string& out);
     static void encode_domain(Store const& store, std::uint16_t id, std::string& out);
 
     Tree tree_;
     std::vector<Pending> pending_;
     std::vector<std::uint16_t> domains_;
-    bool special_done_ = false;
+    bool rest_done_ = false;
 };
+
+void encode_quota(bool soft, std::string_view name, std::uint64_t value, std::string& out);
 
 // Carries out one record on a store that is being recovered; false for a kind that is none of the store's.
 class RecordReader;

@@ -14,6 +14,10 @@ struct Account {
     std::int64_t watches = 0;
     std::int64_t watch_bytes = 0;
     std::int64_t transactions = 0;
+    std::int64_t transaction_bytes = 0;  // what open transactions remember until they end
+    bool warned = false;                 // its exceeding of a quota, hard or soft, has been reported
+
+    [[nodiscard]] std::int64_t bytes() const { return node_bytes + watch_bytes + transaction_bytes; }
 };
 
 // Changes of node counts that a running transaction, or one request, has not committed yet.

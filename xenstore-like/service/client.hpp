@@ -12,8 +12,14 @@
 
 namespace tessera::store {
 
+// Requests by kind, and how many of them failed.
+struct Counters {
+    std::array<std::uint64_t, kOperationCount> operations{};
+    std::uint64_t errors = 0;
+};
+
 // Created by Store::connect and owned by the Store until Store::disconnect. The transport moves bytes only.
-struct Client {
+struct Client : Counters {
     std::uint32_t id = 0;
     std::uint16_t domain = 0;
     bool privileged = false;            // domain 0: exempt from permissions and quotas
@@ -27,8 +33,6 @@ struct Client {
     Watch* watches = nullptr;
     std::size_t watch_count = 0;
     void* transport = nullptr;          // the connection that serves this client
-    std::array<std::uint32_t, kOperationCount> operations{};  // requests by kind
-    std::uint64_t errors = 0;
 
     [[nodiscard]] Transaction* transaction(std::uint32_t wanted) const
     {

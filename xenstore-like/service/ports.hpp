@@ -10,7 +10,17 @@
 namespace tessera::store {
 
 struct Client;
+struct Request;
 struct Watch;
+
+enum class DomainEvent {
+    Introduced,
+    Released,
+    QuotaExceeded,      // a request was refused; reported once for a domain
+    SoftQuotaExceeded,  // the same for a quota that only warns
+    RingBroken,         // the domain violated the ring's protocol
+    NotRecorded,        // there was no room to record its end; a restarted daemon will notice it again
+};
 
 // Connects and disconnects the shared rings of domains.
 class DomainHost {
@@ -39,7 +49,24 @@ public:
     virtual void watch_removed(Watch const& watch) = 0;
     virtual void watches_reset(std::uint16_t domain) = 0;
     virtual void special_permissions(std::string_view name, PermissionList const& list) = 0;
+    virtual void quota(bool soft, std::string_view name, std::uint64_t value) = 0;
+
+    // No transaction gets the number `end` or a later one before this is recorded again. Durable at once and not part
+    // of the commit of a request: what a recovered daemon answers to one of those is "OK", not a number.
+    virtual void transaction_numbers(std::uint32_t end) = 0;
     virtual void commit() = 0;
+};
+
+// Hears what happens, for the log.
+class Observer {
+public:
+    virtual ~Observer() = default;
+
+    // `error` is 0 or an errno. Called for every request while set_trace() asks for it.
+    virtual void request_handled(Client const& client, Request const& request, int error) = 0;
+
+    // Something about one domain that an administrator may want to know.
+    virtual void domain_event(DomainEvent event, std::uint16_t domain) = 0;
 };
 
 // Carries out what xenstore-control asks of the daemon rather than of the store.

@@ -18,6 +18,8 @@ struct Quotas {
     std::uint64_t permissions = 5;           // entries of one permission list
     std::uint64_t path_length = kDefaultPathLength;
     std::uint64_t path_depth = 64;           // components of one path
+    std::uint64_t outstanding = 20;          // requests under way; a ring never has more than one, see ring_connection.hpp
+    std::uint64_t soft_memory = 2097152;     // bytes above which a domain is reported, once
 
     static constexpr std::uint64_t kDefaultPathLength = 2048;
 };
@@ -28,16 +30,22 @@ struct QuotaName {
     std::uint64_t Quotas::*value;
 };
 
-inline constexpr std::array<QuotaName, 9> kQuotaNames = {{
-    {"nodes", "nodes owned by a domain", &Quotas::nodes},
-    {"watches", "watches of a domain", &Quotas::watches},
-    {"transactions", "open transactions of a domain", &Quotas::transactions},
-    {"transaction-nodes", "nodes touched by one transaction", &Quotas::transaction_nodes},
-    {"memory", "bytes held for a domain", &Quotas::memory},
-    {"node-size", "bytes of one node", &Quotas::value_size},
-    {"node-permissions", "permission entries of one node", &Quotas::permissions},
-    {"path-max", "bytes of one path", &Quotas::path_length},
-    {"path-depth", "components of one path", &Quotas::path_depth},
+// In the order in which they are shown; path-depth is ours, the stock daemons have the others.
+inline constexpr std::array<QuotaName, 10> kQuotaNames = {{
+    {"nodes", "Nodes per domain", &Quotas::nodes},
+    {"watches", "Watches per domain", &Quotas::watches},
+    {"transactions", "Transactions per domain", &Quotas::transactions},
+    {"outstanding", "Outstanding requests per domain", &Quotas::outstanding},
+    {"transaction-nodes", "Max. number of accessed nodes per transaction", &Quotas::transaction_nodes},
+    {"memory", "Total memory per domain (error level)", &Quotas::memory},
+    {"node-size", "Max. size of a node", &Quotas::value_size},
+    {"path-max", "Max. length of a node path", &Quotas::path_length},
+    {"path-depth", "Max. number of components of a node path", &Quotas::path_depth},
+    {"permissions", "Max. number of permissions per node", &Quotas::permissions},
+}};
+
+inline constexpr std::array<QuotaName, 1> kSoftQuotaNames = {{
+    {"memory", "Total memory per domain (warning level)", &Quotas::soft_memory},
 }};
 
 }  // namespace tessera::store

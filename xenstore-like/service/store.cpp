@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <utility>
 
 namespace tessera::store {
 
@@ -53,6 +54,12 @@ void Store::disconnect(Client& client)
     if (client.dirty) {
         std::erase(dirty_, &client);
     }
+    if (client.socket) {
+        for (std::size_t i = 0; i < kOperationCount; ++i) {
+            ended_sockets_.operations[i] += client.operations[i];
+        }
+        ended_sockets_.errors += client.errors;
+    }
     clients_.erase(client.id);
 }
 
@@ -86,12 +93,15 @@ void Store::acknowledge(Call& call)
     reply(call, std::string_view("OK", 3));
 }
 
+// A client that was connected to an earlier daemon may name a transaction that this one never saw.
 Transaction* Store::transaction_of(Client& client, std::uint32_t id)
 {
     if (Transaction* found = client.transaction(id); found != nullptr) {
         return found;
     }
-    if (!client.recovered) {
+    bool const earlier = static_cast<std::int32_t>(id - first_transaction_) < 0;
+    auto const limit = client.privileged ? kRecoveredTransactions : quotas_.transactions;
+    if (!client.recovered || !earlier || client.transactions.size() >= limit) {
         return nullptr;
     }
     client.transactions.push_back(std::make_unique<Transaction>(id, tree_));
@@ -152,6 +162,26 @@ void Store::handle(Client& client, Request const& request)
         ++client.errors;
         std::string_view const name = error_name(error);
         client.output.append(XS_ERROR, request.request_id, request.transaction_id, name, std::string_view("", 1));
+        if ((error == ENOSPC || error == E2BIG) && !client.privileged) {
+            warn(client.domain, DomainEvent::QuotaExceeded);
+        }
+    }
+    if (trace_) {
+        observer_->request_handled(client, request, error);
+    }
+}
+
+void Store::report(DomainEvent event, std::uint16_t domain)
+{
+    if (observer_ != nullptr) {
+        observer_->domain_event(event, domain);
+    }
+}
+
+void Store::warn(std::uint16_t domain, DomainEvent event)
+{
+    if (!std::exchange(accounts_.of(domain).warned, true)) {
+        report(event, domain);
     }
 }
 

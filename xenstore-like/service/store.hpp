@@ -41,6 +41,11 @@ public:
     void set_commit_log(CommitLog* log) { log_ = log; }
     void set_control_host(ControlHost* host) { control_host_ = host; }
 
+    // `observer` outlives the store's use. Tracing reports every request to it.
+    void set_observer(Observer* observer) { observer_ = observer; }
+    void set_trace(bool wanted) { trace_ = wanted && observer_ != nullptr; }
+    void report(DomainEvent event, std::uint16_t domain);
+
     // A local client with the rights of domain 0.
     Client& connect_socket();
 
@@ -74,6 +79,8 @@ public:
     void forget_restored_watch(Client& client, std::string_view path, std::string_view token);
     void forget_restored_domain(std::uint16_t domain);
     void restore_target(std::uint16_t domain, std::uint16_t target);
+    void restore_quota(bool soft, std::string_view name, std::uint64_t value);
+    void restore_transaction_numbers(std::uint32_t end);
 
     // Queues one event for each of the client's watches: it may have lost some with an earlier daemon.
     void fire_all(Client& client);
@@ -87,6 +94,10 @@ public:
     [[nodiscard]] std::size_t watch_count() const { return watches_.size(); }
     [[nodiscard]] Quotas const& quotas() const { return quotas_; }
     [[nodiscard]] PermissionList const* special_permissions(std::string_view name) const;
+    [[nodiscard]] Counters const& ended_sockets() const { return ended_sockets_; }
+
+    // The first number that no transaction has been given and that no record allows to be given.
+    [[nodiscard]] std::uint32_t transaction_numbers_end() const { return transactions_end_; }
 
 private:
     struct Call {
@@ -108,6 +119,7 @@ private:
     void mark_dirty(Client& client);
     Client& add_client(std::uint16_t domain, bool socket);
     Transaction* transaction_of(Client& client, std::uint32_t id);
+    void warn(std::uint16_t domain, DomainEvent event);
 
     // store_access.cpp
     [[nodiscard]] Tree const& view(Call const& call) const;
@@ -118,6 +130,7 @@ private:
     int argument_path(Call const& call, std::string_view argument, NodePath& path);
     int open_node(Call& call, std::string_view path, std::uint8_t wanted, std::uint8_t saw, Walk& walk);
     int open_for_change(Call& call, std::string_view path, std::size_t value_size, Walk& walk);
+    int check_transaction(Call& call);
     int check_growth(Call const& call, CreationCost const& cost, std::int64_t growth);
     int perform(Call& call, ChangeView const& change, Walk const& walk);
 
@@ -150,7 +163,9 @@ private:
     // store_transactions.cpp
     int do_transaction_start(Call& call);
     int do_transaction_end(Call& call);
-    int commit(Transaction& transaction);
+    int reserve_transaction_numbers();
+    [[nodiscard]] int check_commit(Client const& client, Transaction const& transaction) const;
+    int commit(Client const& client, Transaction& transaction);
     int commit_single(ChangeView const& change, Walk const& walk);
     void fire_commit(Tree const& before, Transaction& transaction);
     void fire_below(Node const& node, std::string_view path, Transaction* transaction);
@@ -168,15 +183,21 @@ private:
     int do_set_target(Call& call);
     int domain_argument(Call const& call, std::uint16_t& domain) const;
     void release_domain(std::uint16_t domain);
-    void forget_domain(std::uint16_t domain, Client& client);
-    void remove_owned_nodes(std::uint16_t domain);
+    void forget_domain(std::uint16_t domain, Client& client, std::vector<std::string> const& owned);
+    [[nodiscard]] std::vector<std::string> owned_nodes(std::uint16_t domain) const;
+    void record_release(std::uint16_t domain, std::vector<std::string> const& owned);
 
     // store_control.cpp
     int do_control(Call& call);
-    bool control_command(std::vector<std::string_view> const& arguments, std::string& answer);
-    std::string control_quota(std::vector<std::string_view> const& arguments);
+    int control_command(std::vector<std::string_view> const& arguments, std::string& answer);
+    int control_quota(std::vector<std::string_view> const& arguments, bool soft, std::string& answer);
+    int set_quota(bool soft, std::string_view name, std::string_view text);
+    [[nodiscard]] bool show_usage(std::string_view whose, std::string& answer) const;
     std::string control_check() const;
     std::string control_memory_report() const;
+
+    static constexpr std::uint32_t kNumbersAtOnce = 1 << 16;          // transaction numbers that one record allows
+    static constexpr std::uint64_t kRecoveredTransactions = 1024;  // of an earlier daemon, for one local client
 
     Quotas quotas_;
     std::size_t guest_output_limit_;
@@ -200,7 +221,12 @@ private:
     CommitLog* log_ = nullptr;
     ControlHost* control_host_ = nullptr;
     std::uint32_t next_client_ = 1;
+    Observer* observer_ = nullptr;
+    bool trace_ = false;
+    Counters ended_sockets_;  // of local clients that have gone
     std::uint32_t next_transaction_ = 1;
+    std::uint32_t first_transaction_ = 1;  // earlier numbers belong to transactions of earlier daemons
+    std::uint32_t transactions_end_ = 1;
 };
 
 }  // namespace tessera::store

@@ -64,8 +64,8 @@ int Store::open_node(Call& call, std::string_view path, std::uint8_t wanted, std
             std::size_t const next = path.find('/', walk.nearest_length + (walk.nearest_length == 1 ? 0 : 1));
             call.transaction->note(path.substr(0, next), kSawExistence);
         }
-        if (!call.client.privileged && call.transaction->touched() > quotas_.transaction_nodes) {
-            return ENOSPC;
+        if (int const error = check_transaction(call); error != 0) {
+            return error;
         }
     }
     if (node == nullptr) {
@@ -86,8 +86,8 @@ int Store::open_for_change(Call& call, std::string_view path, std::size_t value_
         // What is missing below the nearest ancestor is created when the transaction commits, or found there if
         // another one was faster: both give the same answer, so only the ancestor counts as seen.
         call.transaction->note(path.substr(0, walk.nearest_length), kSawExistence | kSawPermissions);
-        if (!call.client.privileged && call.transaction->touched() > quotas_.transaction_nodes) {
-            return ENOSPC;
+        if (int const error = check_transaction(call); error != 0) {
+            return error;
         }
     }
     if (call.client.privileged) {
@@ -103,16 +103,33 @@ int Store::open_for_change(Call& call, std::string_view path, std::size_t value_
     return check_growth(call, creation_cost(walk, path, value_size), growth);
 }
 
+// What a transaction remembers belongs to its domain's account; every further step needs room there.
+int Store::check_transaction(Call& call)
+{
+    if (call.client.privileged) {
+        return 0;
+    }
+    auto& account = accounts_.of(call.client.domain);
+    std::size_t const bytes = call.transaction->bytes();
+    account.transaction_bytes += static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(call.transaction->accounted);
+    call.transaction->accounted = bytes;
+    bool const too_many = call.transaction->touched() > quotas_.transaction_nodes;
+    return too_many || account.bytes() > static_cast<std::int64_t>(quotas_.memory) ? ENOSPC : 0;
+}
+
 int Store::check_growth(Call const& call, CreationCost const& cost, std::int64_t growth)
 {
-    auto const& account = accounts_.of(call.client.domain);
+    auto& account = accounts_.of(call.client.domain);
     auto const pending = call.transaction != nullptr ? call.transaction->delta().of(call.client.domain)
                                                      : AccountDelta::Entry{call.client.domain, 0, 0};
     auto const nodes = account.nodes + pending.nodes + static_cast<std::int64_t>(cost.nodes);
-    auto const bytes = account.node_bytes + account.watch_bytes + pending.bytes + growth +
+    auto const bytes = account.bytes() + pending.bytes + growth +
                        static_cast<std::int64_t>(cost.bytes + call.client.output.size());
     bool const too_many = cost.nodes > 0 && nodes > static_cast<std::int64_t>(quotas_.nodes);
     bool const too_big = (cost.nodes > 0 || growth > 0) && bytes > static_cast<std::int64_t>(quotas_.memory);
+    if (!account.warned && bytes > static_cast<std::int64_t>(quotas_.soft_memory)) {
+        warn(call.client.domain, DomainEvent::SoftQuotaExceeded);
+    }
     return too_many || too_big ? ENOSPC : 0;
 }
 

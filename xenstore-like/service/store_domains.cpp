@@ -35,6 +35,7 @@ int Store::introduce(std::uint16_t domain, std::uint64_t frame, std::uint32_t po
         log_->commit();
     }
     if (!known) {
+        report(DomainEvent::Introduced, domain);
         fire_special(kIntroduceWatch);
     }
     return 0;
@@ -217,15 +218,36 @@ void Store::release_domain(std::uint16_t domain)
         host_->detach(client);
     }
     domains_.erase(found);
-    if (log_ != nullptr && log_->prepare(0) == 0) {
-        log_->domain_released(domain);
-        log_->commit();
+    std::vector<std::string> const owned = owned_nodes(domain);
+    record_release(domain, owned);
+    forget_domain(domain, client, owned);
+    report(DomainEvent::Released, domain);
+}
+
+// The removals are recorded one by one, although recovery would find the nodes itself: a snapshot that is being written
+// may still show them, but no longer who owned them.
+void Store::record_release(std::uint16_t domain, std::vector<std::string> const& owned)
+{
+    if (log_ == nullptr) {
+        return;
     }
-    forget_domain(domain, client);
+    std::size_t bytes = 0;
+    for (std::string const& at : owned) {
+        bytes += at.size() + 64;
+    }
+    if (log_->prepare(bytes) != 0) {
+        report(DomainEvent::NotRecorded, domain);
+        return;
+    }
+    for (std::string const& at : owned) {
+        log_->change({ChangeKind::Remove, at, {}, nullptr, 0});
+    }
+    log_->domain_released(domain);
+    log_->commit();
 }
 
 // Everything that follows from a domain's end, and that recovery repeats when it meets the record of it.
-void Store::forget_domain(std::uint16_t domain, Client& client)
+void Store::forget_domain(std::uint16_t domain, Client& client, std::vector<std::string> const& owned)
 {
     auto const [first, last] = targeted_by_.equal_range(domain);
     for (auto it = first; it != last; ++it) {
@@ -237,21 +259,27 @@ void Store::forget_domain(std::uint16_t domain, Client& client)
     targeted_by_.erase(domain);
     disconnect(client);
     CommitLog* const log = std::exchange(log_, nullptr);
-    remove_owned_nodes(domain);
+    for (std::string const& at : owned) {
+        Walk const walk = tree_.walk(at);
+        if (at.size() > 1 && walk.node != nullptr) {
+            commit_single({ChangeKind::Remove, at, {}, nullptr, 0}, walk);
+        }
+    }
     log_ = log;
+    owned_outside_.erase(domain);
     nodes_.permissions().forget_domain(domain);
     accounts_.forget(domain);
 }
 
-void Store::remove_owned_nodes(std::uint16_t domain)
+// The paths of all nodes that a domain owns, except those below another one of them.
+std::vector<std::string> Store::owned_nodes(std::uint16_t domain) const
 {
+    std::vector<std::string> owned;
     auto const* account = accounts_.find(domain);
-    auto const outside = owned_outside_.extract(domain);
     if (account == nullptr || account->nodes <= 0) {
-        return;
+        return owned;
     }
     auto const& pool = nodes_.permissions();
-    std::vector<std::string> owned;
     std::string path = domain_path(domain);
     if (Node const* const home = tree_.find(path); home != nullptr) {
         for_each_below(*home, path, [&](std::string const& at, Node const& node) {
@@ -260,20 +288,15 @@ void Store::remove_owned_nodes(std::uint16_t domain)
             }
         });
     }
-    if (!outside.empty()) {
-        for (std::string const& at : outside.mapped()) {
+    if (auto const outside = owned_outside_.find(domain); outside != owned_outside_.end()) {
+        for (std::string const& at : outside->second) {
             Node const* const node = tree_.find(at);
             if (node != nullptr && pool.owner(node->permissions) == domain) {
                 owned.push_back(at);
             }
         }
     }
-    for (std::string const& at : owned) {
-        Walk const walk = tree_.walk(at);
-        if (at.size() > 1 && walk.node != nullptr) {
-            commit_single({ChangeKind::Remove, at, {}, nullptr, 0}, walk);
-        }
-    }
+    return owned;
 }
 
 Client& Store::restore_domain(std::uint16_t domain, std::uint64_t frame, std::uint32_t port, bool shutdown)
@@ -291,7 +314,7 @@ void Store::forget_restored_domain(std::uint16_t domain)
     if (found != domains_.end()) {
         Client& client = *found->second.client;
         domains_.erase(found);
-        forget_domain(domain, client);
+        forget_domain(domain, client, owned_nodes(domain));
     }
 }
 

@@ -15,9 +15,11 @@ int Store::do_transaction_start(Call& call)
     if (!call.client.privileged && account.transactions >= static_cast<std::int64_t>(quotas_.transactions)) {
         return ENOSPC;
     }
-    while (next_transaction_ == 0 || call.client.transaction(next_transaction_) != nullptr) {
-        ++next_transaction_;
-    }
+    do {
+        if (int const error = reserve_transaction_numbers(); error != 0) {
+            return error;
+        }
+    } while (call.client.transaction(next_transaction_) != nullptr && ++next_transaction_ != 0);
     std::uint32_t const id = next_transaction_++;
     call.client.transactions.push_back(std::make_unique<Transaction>(id, tree_));
     ++account.transactions;
@@ -26,6 +28,32 @@ int Store::do_transaction_start(Call& call)
     *end++ = '\0';
     reply(call, std::string_view(text, static_cast<std::size_t>(end - text)));
     return 0;
+}
+
+// Makes sure that next_transaction_ may be given out: a daemon that is started after a crash must not give a number
+// again that a guest still uses, and learns from the journal which ones it may not.
+int Store::reserve_transaction_numbers()
+{
+    next_transaction_ += next_transaction_ == 0 ? 1 : 0;
+    if (static_cast<std::int32_t>(next_transaction_ - transactions_end_) < 0) {
+        return 0;
+    }
+    std::uint32_t const end = (next_transaction_ / kNumbersAtOnce + 1) * kNumbersAtOnce;
+    if (log_ != nullptr) {
+        if (int const error = log_->prepare(0); error != 0) {
+            return error;
+        }
+        log_->transaction_numbers(end);
+    }
+    transactions_end_ = end;
+    return 0;
+}
+
+void Store::restore_transaction_numbers(std::uint32_t end)
+{
+    next_transaction_ = end;
+    first_transaction_ = end;
+    transactions_end_ = end;
 }
 
 int Store::do_transaction_end(Call& call)
@@ -37,7 +65,7 @@ int Store::do_transaction_end(Call& call)
     if (call.transaction == nullptr) {
         return ENOENT;
     }
-    int const error = argument == "T" ? commit(*call.transaction) : 0;
+    int const error = argument == "T" ? commit(call.client, *call.transaction) : 0;
     drop_transaction(call.client, call.request.transaction_id);
     if (error == 0) {
         acknowledge(call);
@@ -47,13 +75,19 @@ int Store::do_transaction_end(Call& call)
 
 void Store::drop_transaction(Client& client, std::uint32_t id)
 {
+    auto& account = accounts_.of(client.domain);
+    --account.transactions;
+    account.transaction_bytes -= static_cast<std::int64_t>(client.transaction(id)->accounted);
     std::erase_if(client.transactions, [id](auto const& candidate) { return candidate->id() == id; });
-    --accounts_.of(client.domain).transactions;
 }
 
 void Store::drop_all_transactions(Client& client)
 {
-    accounts_.of(client.domain).transactions -= static_cast<std::int64_t>(client.transactions.size());
+    auto& account = accounts_.of(client.domain);
+    account.transactions -= static_cast<std::int64_t>(client.transactions.size());
+    for (auto const& transaction : client.transactions) {
+        account.transaction_bytes -= static_cast<std::int64_t>(transaction->accounted);
+    }
     client.transactions.clear();
 }
 
@@ -129,7 +163,21 @@ int Store::commit_single(ChangeView const& change, Walk const& walk)
     return 0;
 }
 
-int Store::commit(Transaction& transaction)
+// Requests inside a transaction were checked against what the domain owned then; others may have committed since.
+int Store::check_commit(Client const& client, Transaction const& transaction) const
+{
+    auto const* const account = accounts_.find(client.domain);
+    auto const delta = transaction.delta().of(client.domain);
+    if (client.privileged || account == nullptr) {
+        return 0;
+    }
+    bool const too_many = delta.nodes > 0 && account->nodes + delta.nodes > static_cast<std::int64_t>(quotas_.nodes);
+    bool const too_big = delta.bytes > 0 && account->node_bytes + account->watch_bytes + delta.bytes >
+                                                static_cast<std::int64_t>(quotas_.memory);
+    return too_many || too_big ? ENOSPC : 0;
+}
+
+int Store::commit(Client const& client, Transaction& transaction)
 {
     auto const& changes = transaction.changes();
     if (!transaction.can_commit(tree_)) {
@@ -137,6 +185,9 @@ int Store::commit(Transaction& transaction)
     }
     if (changes.entries().empty()) {
         return 0;
+    }
+    if (int const error = check_commit(client, transaction); error != 0) {
+        return error;
     }
     if (log_ != nullptr) {
         if (int const error = log_->prepare(changes.bytes()); error != 0) {

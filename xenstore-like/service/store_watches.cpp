@@ -37,6 +37,10 @@ int Store::do_watch(Call& call)
         return E2BIG;
     }
     std::size_t const record = path.text.size() + token.size();
+    if (!call.client.privileged &&
+        account.bytes() + static_cast<std::int64_t>(sizeof(Watch) + record) > static_cast<std::int64_t>(quotas_.memory)) {
+        return ENOSPC;
+    }
     if (log_ != nullptr && !call.client.socket) {
         if (int const error = log_->prepare(record); error != 0) {
             return error;

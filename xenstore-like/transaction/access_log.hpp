@@ -25,6 +25,7 @@ public:
     std::uint8_t note(std::string_view path, std::uint8_t saw);
 
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    [[nodiscard]] std::size_t bytes() const { return paths_.size() + entries_.size() * (sizeof(Entry) + 2 * sizeof slots_[0]); }
 
     // True if everything that was seen in `then` reads the same in `now`. Contents are compared rather than
     // versions, so a node that was changed and changed back is no conflict.

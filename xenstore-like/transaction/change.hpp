@@ -51,6 +51,7 @@ public:
         bytes_ += change.value;
         if (change.permissions != nullptr) {
             lists_.push_back(*change.permissions);
+            list_bytes_ += change.permissions->size() * sizeof(Permission);
         }
         removes_ = removes_ || change.kind == ChangeKind::Remove;
     }
@@ -63,13 +64,10 @@ public:
     }
 
     [[nodiscard]] std::vector<Entry> const& entries() const { return entries_; }
+    // What the list takes, in memory and in the journal, rounded up.
     [[nodiscard]] std::size_t bytes() const
     {
-        std::size_t bytes = bytes_.size() + entries_.size() * 64;
-        for (auto const& list : lists_) {
-            bytes += list.size() * sizeof(Permission);
-        }
-        return bytes;
+        return bytes_.size() + entries_.size() * 64 + list_bytes_;
     }
     [[nodiscard]] bool removes() const { return removes_; }
 
@@ -77,6 +75,7 @@ private:
     std::vector<Entry> entries_;
     std::string bytes_;
     std::vector<PermissionList> lists_;
+    std::size_t list_bytes_ = 0;
     bool removes_ = false;
 };
 

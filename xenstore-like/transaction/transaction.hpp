@@ -23,6 +23,10 @@ public:
     // True for a path that the transaction neither changed nor reported before.
     bool first_report(std::string_view path) { return (seen_.note(path, kChanged) & kChanged) == 0; }
     [[nodiscard]] std::size_t touched() const { return seen_.size(); }
+    [[nodiscard]] std::size_t bytes() const { return sizeof *this + seen_.bytes() + changes_.bytes(); }
+
+    // How much of bytes() is in its domain's account; kept by the Store.
+    std::size_t accounted = 0;
 
     void note(std::string_view path, std::uint8_t saw) { seen_.note(path, saw); }
 

@@ -151,9 +151,13 @@ void RingServer::run(Peer& peer)
 {
     bool notify = false;
     int const port = peer.port;
+    bool const was_broken = peer.connection->broken();
     auto const progress = peer.connection->run(kRequestsPerTurn, notify);
     if (notify) {
         hypervisor_.notify(port);
+    }
+    if (peer.connection->broken() && !was_broken) {
+        store_.report(DomainEvent::RingBroken, peer.connection->client().domain);
     }
     if (progress == RingConnection::Progress::More) {
         queue(peer);

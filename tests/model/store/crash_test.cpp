@@ -7,7 +7,9 @@
 
 #include <csignal>
 #include <filesystem>
+#include <poll.h>
 #include <random>
+#include <stdexcept>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -35,6 +37,8 @@ public:
     {
         journal_.special_permissions(name, list);
     }
+    void quota(bool soft, std::string_view name, std::uint64_t value) override { journal_.quota(soft, name, value); }
+    void transaction_numbers(std::uint32_t end) override { journal_.transaction_numbers(end); }
     void commit() override
     {
         step();
@@ -89,15 +93,16 @@ class Doorbell {
 public:
     explicit Doorbell(int descriptor) : descriptor_(descriptor) {}
     void ring() const { [[maybe_unused]] auto const sent = ::send(descriptor_.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL); }
-    // False once the other side has ended.
-    [[nodiscard]] bool wait() const
+    // False once the other side has ended. A side that waits for ever has lost a message: that is the test's end.
+    [[nodiscard]] bool wait(int seconds) const
     {
         char bells[256];
-        ssize_t got = 0;
-        do {
-            got = ::recv(descriptor_.get(), bells, sizeof bells, 0);
-        } while (got < 0 && errno == EINTR);
-        return got > 0;
+        pollfd ready{descriptor_.get(), POLLIN, 0};
+        int const woken = ::poll(&ready, 1, seconds < 0 ? -1 : seconds * 1000);
+        if (woken == 0) {
+            throw std::runtime_error("the ring stands still: a request or a reply was lost");
+        }
+        return woken > 0 && ::recv(descriptor_.get(), bells, sizeof bells, 0) > 0;
     }
 
 private:
@@ -150,7 +155,7 @@ public:
                 bell_.ring();
             }
             busy = journal_.maintain(store_) || busy;
-            if (!busy && !bell_.wait()) {
+            if (!busy && !bell_.wait(-1)) {
                 ::_exit(5);
             }
         }
@@ -227,7 +232,7 @@ protected:
     // Waits until the server moved an index. When it has died, the next one is started.
     void wait()
     {
-        if (!bell->wait()) {
+        if (!bell->wait(60)) {
             restart();
         }
     }

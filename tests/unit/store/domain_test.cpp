@@ -72,11 +72,18 @@ TEST_F(StoreTest, TransactionsOfAnEarlierDaemonAskForAnotherTry)
     TestClient nine(store, client);
     control.write("/local/domain/9", "");
     control.set_permissions("/local/domain/9", "n9");
+    EXPECT_EQ(nine.write("a", "1", 1234), "!ENOENT") << "no daemon gave out that number";
+    store.restore_transaction_numbers(65536);
+    EXPECT_EQ(nine.start(), 65536U) << "earlier numbers may still be in use";
     EXPECT_EQ(nine.write("a", "1", 1234), kOk);
     EXPECT_EQ(nine.read("a", 1234), "1");
     EXPECT_EQ(nine.end(1234), "!EAGAIN");
     EXPECT_EQ(nine.read("a"), "!ENOENT");
     EXPECT_EQ(guest(1).end(1234), "!ENOENT") << "only those who were connected before";
+    for (std::uint32_t id = 1; id <= 20; ++id) {
+        nine.read("a", id);
+    }
+    EXPECT_EQ(nine.client().transactions.size(), store.quotas().transactions) << "inventing numbers is limited, too";
 }
 
 }  // namespace

@@ -118,6 +118,59 @@ TEST_F(JournalTest, SnapshotsReplaceALongJournalWhileServingGoesOn)
     EXPECT_EQ(contents(next.store), before);
 }
 
+// A snapshot that is half written when a domain ends shows the domain's nodes without their owner.
+TEST_F(JournalTest, ADomainThatEndsDuringASnapshotIsGoneAfterARestart)
+{
+    std::string before;
+    {
+        Running first(directory);
+        for (int id = 1; id <= 40; ++id) {
+            std::string const number = std::to_string(id);
+            first.control.call(XS_INTRODUCE, number + "\0001\0001\0"s);
+            first.control.make_directory("/local/domain/" + number);
+            first.control.set_permissions("/local/domain/" + number, "n" + number);
+            TestClient guest(first.store, *first.store.domain(static_cast<std::uint16_t>(id))->client);
+            for (int i = 0; i < 20; ++i) {
+                guest.write("data/" + std::to_string(i), "x");
+            }
+        }
+        for (int i = 0; i < 1200 || !first.journal.maintain(first.store); ++i) {
+            ASSERT_LT(i, 5000) << "no snapshot was begun";
+            first.control.write("/filler", std::string(1500, static_cast<char>('a' + i % 26)));
+        }
+        for (int id = 1; id <= 40; ++id) {
+            first.control.call(XS_RELEASE, std::to_string(id) + "\0"s);
+        }
+        while (first.journal.maintain(first.store)) {
+        }
+        before = contents(first.store);
+    }
+    Running next(directory);
+    EXPECT_EQ(contents(next.store), before);
+    EXPECT_TRUE(next.store.domains().empty());
+    EXPECT_EQ(next.control.call(XS_CONTROL, "check\0"s), "OK\0"s);
+}
+
+TEST_F(JournalTest, QuotasAndTransactionNumbersAreKept)
+{
+    std::uint32_t last = 0;
+    {
+        Running first(directory);
+        first.control.call(XS_CONTROL, "quota\0set\0nodes\000777\0"s);
+        first.control.call(XS_CONTROL, "quota-soft\0set\0memory\000888\0"s);
+        last = first.control.start();
+    }
+    for (int restart = 0; restart < 2; ++restart) {
+        Running next(directory);
+        EXPECT_EQ(next.store.quotas().nodes, 777U);
+        EXPECT_EQ(next.store.quotas().soft_memory, 888U);
+        EXPECT_EQ(next.store.quotas().watches, Quotas().watches);
+        std::uint32_t const fresh = next.control.start();
+        EXPECT_GT(fresh, last) << "a guest may still use the number";
+        last = fresh;
+    }
+}
+
 TEST_F(JournalTest, DamageIsReported)
 {
     {

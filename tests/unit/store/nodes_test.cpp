@@ -161,6 +161,70 @@ TEST_F(StoreTest, ControlKnowsItsCommands)
     EXPECT_EQ(one.write("c", ""), "!ENOSPC");
 }
 
+// What xenstore-control prints, byte by byte as the stock daemon has it where that has it, too.
+TEST_F(StoreTest, QuotasAreShownAndSetLikeTheStockDaemons)
+{
+    EXPECT_EQ(control.call(XS_CONTROL, "check\0"s), "OK\0"s);
+    EXPECT_EQ(control.call(XS_CONTROL, "quota\0"s), "Quota settings:\n"
+                                                    "nodes            :     1000 Nodes per domain\n"
+                                                    "watches          :      128 Watches per domain\n"
+                                                    "transactions     :       10 Transactions per domain\n"
+                                                    "outstanding      :       20 Outstanding requests per domain\n"
+                                                    "transaction-nodes:     1024 Max. number of accessed nodes per transaction\n"
+                                                    "memory           :  2621440 Total memory per domain (error level)\n"
+                                                    "node-size        :     2048 Max. size of a node\n"
+                                                    "path-max         :     2048 Max. length of a node path\n"
+                                                    "path-depth       :       64 Max. number of components of a node path\n"
+                                                    "permissions      :        5 Max. number of permissions per node\n\0"s);
+    EXPECT_EQ(control.call(XS_CONTROL, "quota-soft\0"s),
+              "Quota settings:\nmemory           :  2097152 Total memory per domain (warning level)\n\0"s);
+    guest(1).write("a", "12345678");
+    guest(1).watch("a", "t");
+    std::string const usage = control.call(XS_CONTROL, "quota\0001\0"s);
+    EXPECT_TRUE(usage.starts_with("Domain 1:\nnodes           :        2\nwatches         :        1\n"
+                                  "transactions    :        0\nmemory          :      "))
+        << usage;
+    EXPECT_TRUE(control.call(XS_CONTROL, "quota\0max\0"s).starts_with("Max. used by any guest:\nnodes           :        2\n"));
+    for (std::string const& bad : {"quota\0set\0bogus\0001\0"s, "quota\0set\0nodes\0x\0"s, "quota\0set\0nodes\0-1\0"s, "quota\00077\0"s,
+                                   "quota\0set\0nodes\0"s, "quota-soft\0set\0nodes\0001\0"s, "quota-soft\0001\0"s,
+                                   "quota\0set\0outstanding\0000\0"s, "quota\0set\0nodes\0002147483648\0"s}) {
+        EXPECT_EQ(control.call(XS_CONTROL, bad), "!EINVAL") << bad;
+    }
+    EXPECT_EQ(control.call(XS_CONTROL, "quota-soft\0set\0memory\0001\0"s), "OK\0"s);
+    EXPECT_EQ(store.quotas().soft_memory, 1U);
+}
+
+struct RecordingObserver final : Observer {
+    void request_handled(Client const& client, Request const& request, int error) override
+    {
+        seen.push_back(std::to_string(client.domain) + " " + std::string(operation_name(request.operation)) + " " + std::to_string(error));
+    }
+    void domain_event(DomainEvent event, std::uint16_t domain) override { events.emplace_back(event, domain); }
+    std::vector<std::string> seen;
+    std::vector<std::pair<DomainEvent, std::uint16_t>> events;
+};
+
+TEST_F(StoreTest, TheObserverHearsOfRequestsOnDemandAndOfEveryQuotaOnce)
+{
+    RecordingObserver observer;
+    store.set_observer(&observer);
+    control.call(XS_CONTROL, "quota\0set\0nodes\0001\0"s);
+    EXPECT_TRUE(observer.seen.empty());
+    store.set_trace(true);
+    TestClient one = guest(1);
+    one.write("a", "");
+    one.write("b", "");
+    control.read("/");
+    store.set_trace(false);
+    control.read("/");
+    EXPECT_EQ(observer.seen, (std::vector<std::string>{"1 write " + std::to_string(ENOSPC), "1 write " + std::to_string(ENOSPC), "0 read 0"}));
+    control.call(XS_INTRODUCE, "7\0001\0001\0"s);
+    control.call(XS_RELEASE, "7\0"s);
+    EXPECT_EQ(observer.events, (std::vector<std::pair<DomainEvent, std::uint16_t>>{
+                                   {DomainEvent::QuotaExceeded, 1}, {DomainEvent::Introduced, 7}, {DomainEvent::Released, 7}}));
+    store.set_observer(nullptr);
+}
+
 class QuotaTest : public StoreTest {
 protected:
     static StoreSettings small()
@@ -192,6 +256,36 @@ TEST_F(QuotaTest, NodesInsideATransactionCount)
     EXPECT_EQ(one.write("g/h/i/j/k", "", transaction), "!ENOSPC");
     EXPECT_EQ(one.end(transaction), kOk);
     EXPECT_EQ(one.write("g/h/i/j/k", ""), "!ENOSPC");
+}
+
+// Each transaction alone fits; together they must not.
+TEST_F(QuotaTest, NodesOfParallelTransactionsCountTogether)
+{
+    std::uint32_t const first = one.start();
+    std::uint32_t const second = one.start();
+    EXPECT_EQ(one.write("a/b/c/d/e", "", first), kOk);
+    EXPECT_EQ(one.write("f/g/h/i/j", "", second), kOk);
+    EXPECT_EQ(one.end(first), kOk);
+    EXPECT_EQ(one.end(second), "!ENOSPC");
+    EXPECT_EQ(one.read("f"), "!ENOENT");
+    EXPECT_TRUE(control.call(XS_CONTROL, "check\0"s).starts_with("OK"));
+}
+
+// A guest that writes one node again and again inside a transaction must not make the daemon grow without end.
+TEST_F(QuotaTest, WhatATransactionRemembersCounts)
+{
+    std::uint32_t const transaction = one.start();
+    std::string last = kOk;
+    int steps = 0;
+    for (; steps < 1000 && last == kOk; ++steps) {
+        last = one.write("a", std::string(90, static_cast<char>('a' + steps % 2)), transaction);
+    }
+    EXPECT_EQ(last, "!ENOSPC");
+    EXPECT_LT(steps, 30);
+    EXPECT_GT(store.accounts().find(1)->transaction_bytes, 0);
+    EXPECT_EQ(one.end(transaction, false), kOk);
+    EXPECT_EQ(store.accounts().find(1)->transaction_bytes, 0);
+    EXPECT_EQ(one.write("a", "x"), kOk);
 }
 
 TEST_F(QuotaTest, WatchesTransactionsValuesPermissionsAndPaths)

@@ -167,6 +167,47 @@ TEST_F(RingTest, ReconnectionStartsAfresh)
     EXPECT_EQ(exchange(encode(XS_WRITE, "a\0v"s)), encode(XS_WRITE, kOk));
 }
 
+// Remembers what a ring recorded, the way a journal does.
+struct RecordingLedger final : RingLedger {
+    int ring_attached(std::uint16_t, RingPosition const& position) override
+    {
+        known.position = position;
+        return 0;
+    }
+    void ring_request(std::uint16_t, std::uint32_t, Request const&) override {}
+    void ring_request_done() override {}
+    void ring_output(std::uint16_t, RingPosition const& position, std::string_view bytes) override
+    {
+        known.output = {position, std::string(bytes), true};
+    }
+    void ring_input(std::uint16_t, RingPosition const&, std::string_view) override {}
+    void ring_position(std::uint16_t, RingPosition const& position) override { known.position = position; }
+    RecoveredRing known;
+};
+
+// The first daemon commits a request and ends before its reply; the second one ends right after it has recovered, before
+// the reply is in the ring; the third must still send it, once.
+TEST_F(RingTest, AReplySurvivesTwoDaemonsThatEndBeforeSendingIt)
+{
+    page.req_prod = page.req_cons = 40;
+    RecordingLedger ledger;
+    ledger.known.position = {0, page.rsp_prod};
+    ledger.known.has_request = true;
+    ledger.known.request_consumer = 40;
+    ledger.known.type = XS_WRITE;
+    ledger.known.request_id = 7;
+    Client& client = *store.domain(1)->client;
+    {
+        RingConnection second(store, client, &page, &ledger);
+        ASSERT_TRUE(second.recover(ledger.known));
+        client.output.clear();
+    }
+    RingConnection third(store, client, &page, &ledger);
+    ASSERT_TRUE(third.recover(ledger.known));
+    EXPECT_EQ(exchange(third, ""), encode(XS_WRITE, kOk, 7));
+    EXPECT_EQ(exchange(third, ""), "");
+}
+
 // A hostile guest: random bytes and random indices must never harm the store or other clients.
 TEST_F(RingTest, GarbageHarmsNobody)
 {
