@@ -31,6 +31,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once (default: one per CPU)")
     parser.add_argument("--unpatched", action="store_true", help="leave the patches out, for comparison; the result is FLAVOUR-unpatched")
     parser.add_argument("--rebuild", action="store_true", help="build even if the cache has this kernel")
+    parser.add_argument("--without-ccache", action="store_true", help="compile everything, to see that two builds give the same bits")
     return parser.parse_args(words)
 
 
@@ -42,7 +43,7 @@ def build(arguments: argparse.Namespace) -> Path:
     inputs = gather(arguments.kit, arguments.flavour, source, with_patches=not arguments.unpatched)
     name = arguments.flavour + ("-unpatched" if arguments.unpatched else "")
     log = arguments.output.parent / "logs" / f"guest-kernel-{name}.log"
-    shop = Workshop(cache_directory(), arguments.jobs, log.absolute(), compiler=choose_compiler())
+    shop = Workshop(cache_directory(), arguments.jobs, log.absolute(), compiler=choose_compiler(through_ccache=not arguments.without_ccache))
     target = arguments.output / name
     publish(obtain(inputs, shop, rebuild=arguments.rebuild), target)
     return Path(target)

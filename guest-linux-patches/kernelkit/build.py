@@ -41,9 +41,9 @@ def cache_directory() -> Path:
     return (Path(root) if root else Path.home() / ".cache" / "tessera") / "guest-kernel"
 
 
-def choose_compiler() -> str:
-    """The compiler command for make: through ccache when that is installed."""
-    return "ccache gcc" if shutil.which("ccache") else "gcc"
+def choose_compiler(*, through_ccache: bool = True) -> str:
+    """The compiler command for make: through ccache when that is wanted and installed."""
+    return "ccache gcc" if through_ccache and shutil.which("ccache") else "gcc"
 
 
 @contextmanager

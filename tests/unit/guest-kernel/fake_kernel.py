@@ -17,6 +17,7 @@ allnoconfig:
 \t@for name in $(KNOWN); do grep "^$$name=" "$$KCONFIG_ALLCONFIG" | grep -v '=n$$' >> .config || true; done
 bzImage:
 \t@echo "  CC      kernel/main.o"
+\t@echo "$(CC)" > "$(HOME)/compiler"
 \t@mkdir -p arch/x86/boot
 \t@$(if $(wildcard slow),sleep 60)
 \t@cat kernel/main.c .config > vmlinux
@@ -100,7 +101,11 @@ class FakeKit:
 
     def environment(self) -> dict[str, str]:
         """Environment that points the builder at this cache."""
-        return {**os.environ, "TESSERA_CACHE": str(self.cache)}
+        return {**os.environ, "TESSERA_CACHE": str(self.cache), "HOME": str(self.root)}
+
+    def compiler(self) -> str:
+        """The compiler that the last build was told to use."""
+        return (self.root / "compiler").read_text(encoding="utf-8").strip()
 
     def run(self, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Runs the builder to its end."""

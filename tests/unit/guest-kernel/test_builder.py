@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import tarfile
@@ -13,6 +14,10 @@ import unittest
 from pathlib import Path
 
 from fake_kernel import MAIN, FakeKit
+from kernelkit.build import Workshop, obtain
+from kernelkit.errors import ExitCode, KitError
+from kernelkit.flavour import gather
+from kernelkit.source import find_source, read_pin
 
 ARTEFACTS = {"vmlinuz", "vmlinux", "config", "System.map", "modules.tar", "sbom.json", "SHA256SUMS"}
 
@@ -76,6 +81,26 @@ class Builder(unittest.TestCase):
         first = self.contents(self.fake.output / "server")
         self.assertEqual(self.fake.run("--flavour", "server", "--rebuild").returncode, 0)
         self.assertEqual(first, self.contents(self.fake.output / "server"))
+
+    def test_compiles_through_ccache_unless_told_otherwise(self) -> None:
+        tools = self.fake.root / "tools"
+        tools.mkdir()
+        (tools / "ccache").symlink_to("/bin/true")
+        path = f"{tools}:{os.environ['PATH']}"
+        self.assertEqual(self.fake.run(PATH=path).returncode, 0)
+        self.assertEqual(self.fake.compiler(), "ccache gcc")
+        self.assertEqual(self.fake.run("--rebuild", "--without-ccache", PATH=path).returncode, 0)
+        self.assertEqual(self.fake.compiler(), "gcc")
+
+    def test_disk_that_is_too_full_is_told_before_anything_is_unpacked(self) -> None:
+        source = find_source(read_pin(self.fake.kit / "source.json"), None)
+        inputs = gather(self.fake.kit, "micro", source, with_patches=True)
+        cache = self.fake.cache / "guest-kernel"
+        with self.assertRaises(KitError) as raised:
+            obtain(inputs, Workshop(cache, 1, self.fake.root / "log", needed_bytes=1 << 62))
+        self.assertEqual(raised.exception.code, ExitCode.NO_RESOURCES)
+        self.assertIn("MiB free, a build needs", raised.exception.cause)
+        self.assertEqual(self.fake.leftovers(), [])
 
     def test_same_inputs_come_from_the_cache_and_new_ones_do_not(self) -> None:
         self.assertNotIn("taken from the cache", self.fake.run().stderr)
