@@ -28,13 +28,14 @@ inline bool may_start_guest_range(std::uint64_t address)
 namespace detail
 {
 
+// Volatile, although GCC's manual calls every asm goto so: one whose outputs nobody uses is dropped with its fault.
 [[gnu::always_inline]] inline bool store_word(std::uint64_t address, std::uint64_t value)
 {
-    asm goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
-             :
-             : "r"(value), "m"(*reinterpret_cast<std::uint64_t*>(address))
-             : "memory"
-             : fault);
+    asm volatile goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
+                      :
+                      : "r"(value), "m"(*reinterpret_cast<std::uint64_t*>(address))
+                      : "memory"
+                      : fault);
     return true;
 fault:
     return false;
@@ -44,11 +45,11 @@ template<typename Word>
 [[gnu::always_inline]] inline bool load_word(std::uint64_t address, Word& value)
 {
     Word word;
-    asm goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
-             : "=r"(word)
-             : "m"(*reinterpret_cast<Word const*>(address))
-             :
-             : fault);
+    asm volatile goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
+                      : "=r"(word)
+                      : "m"(*reinterpret_cast<Word const*>(address))
+                      :
+                      : fault);
     value = word;
     return true;
 fault:
