@@ -8,8 +8,8 @@ ifeq ($(origin CXX),default)
 CXX := g++
 endif
 PYTHON ?= python3
-sources := $(wildcard tests/bench/hypervisor/guest/*.cpp) tests/guests/runtime/guest.cpp
-asm_sources := tests/guests/runtime/start.S tests/bench/hypervisor/guest/handlers.S
+sources := $(wildcard tests/bench/hypervisor/guest/*.cpp tests/guests/runtime/*.cpp)
+asm_sources := $(wildcard tests/bench/hypervisor/guest/*.S tests/guests/runtime/*.S)
 objects := $(sources:%.cpp=$(B)/%.o) $(asm_sources:%.S=$(B)/%.S.o)
 CXXFLAGS := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
             -fno-stack-protector -fno-pie -fcf-protection=none -mno-red-zone -mgeneral-regs-only -O2 -g -Wall -Wextra -Werror \

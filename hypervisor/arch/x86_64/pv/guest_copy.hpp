@@ -28,6 +28,7 @@ inline bool may_start_guest_range(std::uint64_t address)
 namespace detail
 {
 
+// Volatile, although GCC's manual calls every asm goto so: one whose outputs nobody uses is dropped with its fault.
 [[gnu::always_inline]] inline bool store_word(std::uint64_t address, std::uint64_t value)
 {
     asm volatile goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
@@ -43,8 +44,7 @@ fault:
 template<typename Word>
 [[gnu::always_inline]] inline bool load_word(std::uint64_t address, Word& value)
 {
-    Word
-        word; // volatile: exactly one access, between opening and closing user memory, also when nobody wants the value
+    Word word;
     asm volatile goto("1: mov %1, %0\n\t" HV_FIXUP("1b", "%l2")
                       : "=r"(word)
                       : "m"(*reinterpret_cast<Word const*>(address))
