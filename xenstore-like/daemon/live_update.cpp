@@ -32,7 +32,7 @@ void encode_socket(SocketConnection& connection, std::string& out)
     }
     for (Watch const* watch = connection.client().watches; watch != nullptr; watch = watch->next_of_client) {
         RecordWriter record(out, RecordKind::SocketWatch);
-        record.text(watch->path);
+        record.text(watch->path());
         record.text(watch->token());
         record.number(watch->prefix);
         record.number(watch->depth);

@@ -85,7 +85,7 @@ void Journal::watch_added(Watch const& watch)
 {
     RecordWriter record(staged_, RecordKind::WatchAdded);
     record.number(watch.client->domain);
-    record.text(watch.path);
+    record.text(watch.path());
     record.text(watch.token());
     record.number(watch.prefix);
     record.number(watch.depth);
@@ -95,7 +95,7 @@ void Journal::watch_removed(Watch const& watch)
 {
     RecordWriter record(staged_, RecordKind::WatchRemoved);
     record.number(watch.client->domain);
-    record.text(watch.path);
+    record.text(watch.path());
     record.text(watch.token());
 }
 

@@ -65,7 +65,7 @@ void SnapshotEncoder::encode_domain(Store const& store, std::uint16_t id, std::s
     for (Watch const* watch = domain->client->watches; watch != nullptr; watch = watch->next_of_client) {
         RecordWriter record(out, RecordKind::WatchAdded);
         record.number(id);
-        record.text(watch->path);
+        record.text(watch->path());
         record.text(watch->token());
         record.number(watch->prefix);
         record.number(watch->depth);

@@ -11,7 +11,7 @@ namespace tessera::store {
 
 struct Client;
 struct Request;
-struct Watch;
+class Watch;
 
 enum class DomainEvent {
     Introduced,

@@ -40,9 +40,13 @@ Client& Store::add_client(std::uint16_t domain, bool socket)
     return result;
 }
 
+// Local clients are few and read long listings; guests are many.
 Client& Store::connect_socket()
 {
-    return add_client(0, true);
+    constexpr std::size_t kKeptOutput = std::size_t{8} * 1024;
+    Client& client = add_client(0, true);
+    client.output.keep(kKeptOutput);
+    return client;
 }
 
 void Store::disconnect(Client& client)
@@ -194,7 +198,7 @@ void Store::output_drained(Client& client)
     for (Watch* watch = client.watches; watch != nullptr; watch = watch->next_of_client) {
         if (watch->missed) {
             watch->missed = false;
-            deliver(*watch, watch->path);
+            deliver(*watch, watch->path());
         }
     }
 }

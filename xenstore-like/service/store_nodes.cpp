@@ -79,9 +79,7 @@ int Store::do_directory_part(Call& call)
     std::string_view rest = std::string_view(names).substr(std::min<std::uint64_t>(offset, names.size()));
     std::size_t const room = kPayloadMax - head.size() - 1;
     if (rest.size() <= room) {
-        std::string last(rest);
-        last += '\0';
-        reply(call, head, last);
+        reply(call, head, {rest.data(), rest.size() + 1});  // with the NUL that std::string keeps behind its end
         return 0;
     }
     std::size_t const end = rest.substr(0, room).rfind('\0');

@@ -53,7 +53,7 @@ int Store::do_watch(Call& call)
         log_->commit();
     }
     acknowledge(call);
-    deliver(watch, watch.path);
+    deliver(watch, watch.path());
     return 0;
 }
 
@@ -100,13 +100,8 @@ int Store::do_reset_watches(Call& call)
 Watch& Store::add_watch(Client& client, std::string_view path, std::string_view token, std::uint32_t prefix,
                         std::uint32_t depth)
 {
-    auto* watch = new Watch;  // owned by the client's list until remove_watch()
+    auto* watch = new Watch(path, token);  // owned by the client's list until remove_watch()
     watch->client = &client;
-    watch->path = path;
-    watch->ending.reserve(token.size() + 2);
-    watch->ending += '\0';
-    watch->ending += token;
-    watch->ending += '\0';
     watch->prefix = prefix;
     watch->depth = depth;
     watch->next_of_client = client.watches;
@@ -214,17 +209,17 @@ void Store::deliver(Watch& watch, std::string_view path)
         return;
     }
     std::string_view shown = path.substr(watch.prefix);
-    if (shown.size() + watch.ending.size() > kPayloadMax) {
+    if (shown.size() + watch.ending().size() > kPayloadMax) {
         shown = watch.own_path();
     }
-    client.output.append(XS_WATCH_EVENT, 0, 0, shown, watch.ending);
+    client.output.append(XS_WATCH_EVENT, 0, 0, shown, watch.ending());
     mark_dirty(client);
 }
 
 void Store::fire_all(Client& client)
 {
     for (Watch* watch = client.watches; watch != nullptr; watch = watch->next_of_client) {
-        deliver(*watch, watch->path);
+        deliver(*watch, watch->path());
     }
 }
 

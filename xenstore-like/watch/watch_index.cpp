@@ -22,7 +22,7 @@ std::uint64_t WatchIndex::hash_path(std::string_view path) const
 
 void WatchIndex::add(Watch& watch)
 {
-    watch.path_hash = hash_path(watch.path);
+    watch.path_hash = hash_path(watch.path());
     std::size_t slot = slot_of(watch.path_hash);
     if (slots_[slot].head == nullptr) {
         if ((used_ + 1) * 2 > slots_.size()) {

@@ -51,7 +51,7 @@ private:
     {
         for (Watch* watch = slots_[slot_of(hash)].head; watch != nullptr;) {
             Watch* const next = watch->next_at_path;
-            if (watch->path == path) {
+            if (watch->path() == path) {
                 visit(*watch);
             }
             watch = next;
@@ -96,7 +96,7 @@ void WatchIndex::for_each_covering(std::string_view path, Visit&& visit) const
         }
         for (Watch* watch = slots[slot].head; watch != nullptr;) {
             Watch* const next = watch->next_at_path;
-            if (watch->path == path.substr(0, end)) {
+            if (watch->path() == path.substr(0, end)) {
                 visit(*watch, path.substr(end == 1 && path.size() > 1 ? 0 : end));
             }
             watch = next;

@@ -44,18 +44,20 @@ public:
     {
         head_ = 0;
         end_ = 0;
-        if (capacity_ > kKeepCapacity) {
+        if (capacity_ > keep_) {
             data_.reset();
             capacity_ = 0;
         }
     }
+
+    // How much memory an empty queue may hold on to.
+    void keep(std::size_t bytes) { keep_ = bytes; }
 
     // Takes bytes of an earlier daemon that were encoded but not sent (recovery and live update).
     void restore(std::string_view bytes) { bytes.copy(extend(bytes.size()), bytes.size()); }
 
 private:
     static constexpr std::size_t kFirstCapacity = 128;
-    static constexpr std::size_t kKeepCapacity = 1024;  // an idle client holds no more than this
 
     char* extend(std::size_t count)
     {
@@ -68,6 +70,7 @@ private:
     void make_room(std::size_t count);
 
     std::unique_ptr<char[]> data_;
+    std::size_t keep_ = 1024;
     std::size_t capacity_ = 0;
     std::size_t head_ = 0;  // what lies before it has been sent
     std::size_t end_ = 0;

@@ -50,6 +50,10 @@ class StoreClient:
                 raise StoreError("the daemon closed the connection")
             self._buffer += part
 
+    def send(self, message: Message) -> None:
+        """Sends a request whose reply nobody waits for."""
+        self._socket.sendall(self.encode(message))
+
     def call(self, operation: int, payload: bytes, transaction: int = 0) -> bytes:
         self._socket.sendall(self.encode((operation, transaction, payload)))
         answer, body = self._reply()

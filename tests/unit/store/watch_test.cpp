@@ -17,20 +17,19 @@ TEST(WatchIndexTest, FindsExactlyWhatIsRegistered)
     std::multiset<std::string> paths;
     for (int step = 0; step < 20000; ++step) {
         if (random() % 100 < 52 || watches.empty()) {
-            auto& watch = watches.emplace_back(std::make_unique<Watch>());
-            watch->path = "/w" + std::to_string(random() % 300);
-            paths.insert(watch->path);
+            auto& watch = watches.emplace_back(std::make_unique<Watch>("/w" + std::to_string(random() % 300), "token"));
+            paths.emplace(watch->path());
             index.add(*watch);
         } else {
             std::swap(watches[random() % watches.size()], watches.back());
             index.remove(*watches.back());
-            paths.erase(paths.find(watches.back()->path));
+            paths.erase(paths.find(std::string(watches.back()->path())));
             watches.pop_back();
         }
         std::string const path = "/w" + std::to_string(random() % 300);
         std::size_t found = 0;
         index.for_each_covering(path + "/below", [&](Watch& watch, std::string_view below) {
-            EXPECT_EQ(watch.path, path);
+            EXPECT_EQ(watch.path(), path);
             EXPECT_EQ(below, "/below");
             ++found;
         });
