@@ -180,7 +180,7 @@ class Builder(unittest.TestCase):
                 self.assertIsNone(process.poll())
                 time.sleep(0.02)
             process.send_signal(number)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=120)
             log.unlink()
             self.assertEqual(process.returncode, 130, said)
             self.assertIn("interrupted", said)
