@@ -40,10 +40,10 @@ bool Buddy::is_free_head(Mfn first, unsigned order) const
     return info != nullptr && info->ownership == free_ownership(kFlagFreeHead) && (info->usage & kOrderMask) == order;
 }
 
-void Buddy::link(Mfn first, unsigned order)
+void Buddy::link(Mfn first, unsigned order, unsigned zone)
 {
     FrameInfo& info = *frame_info(first);
-    std::uint32_t& head = heads_[zone_of(first)][order];
+    std::uint32_t& head = heads_[zone][order];
     info.ownership = free_ownership(kFlagFreeHead);
     info.usage = (info.usage & kStampMask) | order;
     info.next = head;
@@ -51,14 +51,14 @@ void Buddy::link(Mfn first, unsigned order)
     if (head != 0)
         frame_info(Mfn{head})->previous = static_cast<std::uint32_t>(first.raw());
     head = static_cast<std::uint32_t>(first.raw());
-    orders_available_[zone_of(first)] |= 1u << order;
-    zones_available_ |= 1u << zone_of(first);
+    orders_available_[zone] |= 1u << order;
+    zones_available_ |= 1u << zone;
 }
 
-void Buddy::unlink(Mfn first, unsigned order)
+void Buddy::unlink(Mfn first, unsigned order, unsigned zone)
 {
     FrameInfo& info = *frame_info(first);
-    std::uint32_t& head = heads_[zone_of(first)][order];
+    std::uint32_t& head = heads_[zone][order];
     if (info.previous != 0)
         frame_info(Mfn{info.previous})->next = info.next;
     else
@@ -66,9 +66,11 @@ void Buddy::unlink(Mfn first, unsigned order)
     if (info.next != 0)
         frame_info(Mfn{info.next})->previous = info.previous;
     if (head == 0)
-        orders_available_[zone_of(first)] &= ~(1u << order);
-    if (orders_available_[zone_of(first)] == 0)
-        zones_available_ &= ~(1u << zone_of(first));
+    {
+        orders_available_[zone] &= ~(1u << order);
+        if (orders_available_[zone] == 0)
+            zones_available_ &= ~(1u << zone);
+    }
     info.ownership = free_ownership(0);
     info.next = info.previous = 0;
 }
@@ -87,14 +89,14 @@ Mfn Buddy::take(unsigned order, unsigned address_bits)
             continue;
         unsigned found = static_cast<unsigned>(std::countr_zero(usable));
         Mfn const block{heads_[zone][found]};
-        unlink(block, found);
+        unlink(block, found, zone);
         while (found > order)
         {
             --found;
             Mfn const upper = block + (1ull << found);
             FrameInfo& info = *frame_info(upper);
             info.usage = frame_info(block)->usage & kStampMask;
-            link(upper, found);
+            link(upper, found, zone);
         }
         store_relaxed(free_, free_ - (1ull << order));
         return block;
@@ -107,18 +109,19 @@ void Buddy::give(Mfn first, unsigned order)
     store_relaxed(free_, free_ + (1ull << order));
     std::uint16_t stamp = tlb_stamp_of(frame_info(first)->usage);
     std::uint16_t const now = tlb_stamp_of(tlb_stamp_now());
+    unsigned const zone = zone_of(first); // its buddies', too, as long as they are smaller than the zone
     while (order + 1 < kOrders)
     {
         Mfn const buddy{first.raw() ^ (1ull << order)};
-        if (zone_of(first) <= order || !is_free_head(buddy, order))
+        if (zone <= order || !is_free_head(buddy, order))
             break;
         stamp = newer(stamp, tlb_stamp_of(frame_info(buddy)->usage), now);
-        unlink(buddy, order);
+        unlink(buddy, order, zone);
         first = buddy < first ? buddy : first;
         ++order;
     }
     frame_info(first)->usage = static_cast<std::uint64_t>(stamp) << kStampShift;
-    link(first, order);
+    link(first, order, zone);
 }
 
 } // namespace hv

@@ -29,8 +29,8 @@ private:
     static constexpr std::uint64_t kFlagFreeHead = 1ull << 35; // in FrameInfo::ownership
     static constexpr std::uint64_t kOrderMask = 0x1f;          // in FrameInfo::usage of a free head
 
-    void link(Mfn first, unsigned order);
-    void unlink(Mfn first, unsigned order);
+    void link(Mfn first, unsigned order, unsigned zone);
+    void unlink(Mfn first, unsigned order, unsigned zone);
     [[nodiscard]] bool is_free_head(Mfn first, unsigned order) const;
 
     std::uint32_t heads_[kZones][kOrders]{};

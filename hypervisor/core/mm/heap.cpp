@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Small objects: one slab list per power of two, pages from the frame allocator. A page that becomes empty is returned.
+// Small objects: one slab list per size class, pages from the frame allocator. A page that becomes empty is returned.
 #include <core/mm/allocator.hpp>
 
 #include <lib/list.hpp>
-#include <port/port.hpp>
 #include <lib/spinlock.hpp>
+#include <port/port.hpp>
 
+#include <array>
 #include <bit>
 
 namespace hv
@@ -13,19 +14,37 @@ namespace hv
 namespace
 {
 
-inline constexpr std::size_t kSmallest = 16;
-inline constexpr std::size_t kLargest = 2048;
-inline constexpr unsigned kClasses = 8; // 16, 32, ... 2048
+// Sizes of objects, chosen so that the page behind the slab's header is used up: 12 KiB of records per domain would be lost
+// with powers of two. From 64 on multiples of 64, so that objects are aligned to 64.
+inline constexpr std::size_t kSizes[] = {16, 32, 64, 128, 192, 256, 448, 576, 768, 960, 1344, 1984};
+inline constexpr unsigned kClasses = sizeof(kSizes) / sizeof(kSizes[0]);
+inline constexpr std::size_t kLargest = kSizes[kClasses - 1];
+inline constexpr std::size_t kStep = 16;
+
+// The class of an object by its size in steps, rounded up.
+consteval auto make_class_table()
+{
+    std::array<std::uint8_t, kLargest / kStep + 1> table{};
+    unsigned index = 0;
+    for (std::size_t steps = 0; steps < table.size(); ++steps)
+    {
+        if (steps * kStep > kSizes[index])
+            ++index;
+        table[steps] = static_cast<std::uint8_t>(index);
+    }
+    return table;
+}
+constexpr auto kClassTable = make_class_table();
 
 // Sits at the start of a slab page; objects follow, aligned to their size (64 at most).
-struct Slab
+struct alignas(64) Slab
 {
     ListLink link;
-    void* free = nullptr;      // single list through the free objects
+    void* free = nullptr; // single list through the free objects
     std::uint32_t used = 0;
     std::uint32_t capacity = 0;
 };
-static_assert(sizeof(Slab) <= 64);
+static_assert(sizeof(Slab) == 64);
 
 struct SizeClass
 {
@@ -50,8 +69,7 @@ SizeClass* classes()
 
 unsigned class_of(std::size_t bytes)
 {
-    std::size_t const rounded = std::bit_ceil(bytes < kSmallest ? kSmallest : bytes);
-    return static_cast<unsigned>(std::countr_zero(rounded)) - 4;
+    return kClassTable[(bytes + kStep - 1) / kStep];
 }
 
 unsigned order_of(std::size_t bytes)
@@ -62,12 +80,12 @@ unsigned order_of(std::size_t bytes)
 
 Slab* new_slab(std::size_t size)
 {
-    std::byte* page = allocate_zeroed_page();
-    if (page == nullptr)
+    Mfn const frame = allocate_frames(0);
+    if (frame == kInvalidMfn)
         return nullptr;
+    std::byte* const page = port::frame_data(frame);
     Slab* slab = new (page) Slab;
-    std::size_t const first = size < 64 ? 64 : size;
-    for (std::size_t offset = first; offset + size <= kPageSize; offset += size)
+    for (std::size_t offset = sizeof(Slab); offset + size <= kPageSize; offset += size)
     {
         *reinterpret_cast<void**>(page + offset) = slab->free;
         slab->free = page + offset;
@@ -91,7 +109,7 @@ void* heap_allocate(std::size_t bytes)
         return block;
     }
     unsigned const index = class_of(bytes);
-    std::size_t const size = kSmallest << index;
+    std::size_t const size = kSizes[index];
     SizeClass& size_class = classes()[index];
     Guard guard(size_class.lock);
     Slab* slab = size_class.partial.front();

@@ -83,13 +83,9 @@ void timer_cancel(Timer& timer)
 void timer_cancel_sync(Timer& timer)
 {
     disarm(timer);
-    for (TimerHeap& heap : heaps)
-    {
-        if (&heap == &heaps[port::cpu_id().raw()])
-            continue;
-        while (load_acquire(heap.running) == &timer)
+    for (std::uint32_t cpu = 0; cpu < port::online_cpus(); ++cpu)
+        while (cpu != port::cpu_id().raw() && load_acquire(heaps[cpu].running) == &timer)
             spin_wait();
-    }
     disarm(timer); // the callback may have set it again
 }
 
