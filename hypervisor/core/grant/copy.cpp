@@ -17,11 +17,14 @@ GrantUse CopyEnd::use() const
 // Gives back what is held, also after an open that failed half-way.
 void CopyEnd::close()
 {
-    if (passed_on_by_)
+    if (passed_on_by_) [[unlikely]]
+    {
         passed_on_by_->grants->release(passed_on_as_, use());
-    passed_on_by_ = DomainRef();
+        passed_on_by_ = DomainRef();
+    }
     if (held_)
     {
+        held_ = false;
         if (write_)
             put_writable(grant_.frame);
         else
@@ -29,8 +32,8 @@ void CopyEnd::close()
         if (granter_)
             granter_->grants->release(ref_, use());
     }
-    held_ = false;
-    granter_ = DomainRef();
+    if (granter_)
+        granter_ = DomainRef();
 }
 
 std::byte* CopyEnd::data() const

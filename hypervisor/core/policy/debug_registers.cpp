@@ -68,6 +68,8 @@ Result<void> set_debug_register(Vcpu& vcpu, std::uint64_t number, std::uint64_t 
 std::uint64_t hardware_dr7(PvState const& state)
 {
     std::uint64_t value = state.dr7;
+    if ((value & kDr7Enables) == 0) [[likely]]
+        return kDr7Reset;
     for (unsigned i = 0; i < 4; ++i)
     {
         if (kind(value, i) == kOnIo)

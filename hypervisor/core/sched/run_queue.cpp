@@ -96,6 +96,8 @@ CpuMask allowed_cpus(SchedUnit const& unit)
 CpuId choose_cpu(SchedUnit const& unit)
 {
     std::uint32_t const last = cpu_of(unit);
+    if (online.bits() == 1ull << last) // there is no other
+        return CpuId{last};
     CpuMask const allowed = allowed_cpus(unit);
     if (allowed.empty())
         return CpuId{last}; // before the first CPU is online: it will find the unit on its queue

@@ -81,6 +81,19 @@ void deliver_events(Vcpu& vcpu, TrapFrame& frame)
 
 } // namespace
 
+std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
+{
+    CpuLocal& cpu = this_cpu();
+    TrapFrame& frame = guest_frame(cpu);
+    if (load_acquire(cpu.work) == 0 && (!vcpu.pv.nmi_pending || vcpu.pv.nmi_masked) && event_pending(vcpu))
+    {
+        deliver_events(vcpu, frame);
+        if (nothing_waits(cpu, vcpu))
+            return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
+    }
+    return static_cast<std::uint32_t>(Return::Later);
+}
+
 [[noreturn]] void cpu_idle_loop()
 {
     CpuLocal& cpu = this_cpu();

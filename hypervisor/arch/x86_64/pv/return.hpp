@@ -48,18 +48,22 @@ enum class Return : std::uint32_t // what the handlers of entries tell entry.S
     Iret = 2,
 };
 
-inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu const& vcpu, TrapFrame const& frame)
+// For when something waits: an event for the guest and nothing else is delivered on the spot. Supplied by exit.cpp; takes
+// no more than it can find by itself, so that the usual way keeps nothing at hand for it.
+std::uint32_t deliver_and_choose_return(Vcpu& vcpu);
+
+inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
 {
     if (!nothing_waits(cpu, vcpu)) [[unlikely]]
-        return static_cast<std::uint32_t>(Return::Later);
+        return deliver_and_choose_return(vcpu);
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
 }
 
 // For a frame to which sysret_is_exact_after_syscall() applies.
-inline std::uint32_t choose_return_after_syscall(CpuLocal const& cpu, Vcpu const& vcpu, TrapFrame const& frame)
+inline std::uint32_t choose_return_after_syscall(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
 {
     if (!nothing_waits(cpu, vcpu)) [[unlikely]]
-        return static_cast<std::uint32_t>(Return::Later);
+        return deliver_and_choose_return(vcpu);
     if (!sysret_is_exact_after_syscall(frame)) [[unlikely]]
         return static_cast<std::uint32_t>(Return::Iret);
     return static_cast<std::uint32_t>(Return::Sysret);
