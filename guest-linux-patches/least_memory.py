@@ -14,7 +14,8 @@ from lab.workload import ROOT
 
 BISECTION = """
 low={low}; high={high}
-try() {{ run_guest kernel "$1" boot_only=1 >/run/output 2>&1; cat /run/output; grep -q 'WORKLOAD all passed' /run/output; }}
+# A guest that boots fast would be gone before its console is found: stops=1 makes it wait for us at init.
+try() {{ run_guest kernel "$1" "boot_only=1 stops=1" >/run/output 2>&1; cat /run/output; grep -q 'WORKLOAD all passed' /run/output; }}
 try "$high" || {{ echo "@@least none@@"; exit 0; }}
 while [ $((high - low)) -gt 1 ]; do
     middle=$(((low + high) / 2))

@@ -39,7 +39,9 @@ END
     : >/run/stops
     echo "@@guest $1@@"
     if $TOOL create /root/guest.cfg >/run/create.log 2>&1; then
-        wait_step=20000 wait_for 600 guest_console "$1" >/run/console && follow_console $(cat /run/console)
+        if wait_step=20000 wait_for 600 guest_console "$1" >/run/console && [ -s /run/console ]; then
+            follow_console $(cat /run/console)
+        fi
     else
         cat /run/create.log
     fi
@@ -47,6 +49,7 @@ END
     cat /run/stops
     echo "@@end@@"
 }
+# Prints the domain's number and console; nothing for a guest that has ended already.
 guest_console() {
     for domid in $(xenstore-list /local/domain | sort -rn); do
         [ "$(xenstore-read "/local/domain/$domid/name" 2>/dev/null)" != "$1" ] || {
@@ -54,7 +57,6 @@ guest_console() {
             return
         }
     done
-    return 1
 }
 follow_console() {
     exec 9<>"$2"
