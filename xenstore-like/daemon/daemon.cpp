@@ -178,7 +178,7 @@ void Daemon::run()
             rings_->run_ready();
         }
         flush_clients();
-        if (journal_ != nullptr) {
+        if (journal_ != nullptr && journal_->refused() != refused_reported_) {
             watch_journal();
         }
         busy = (rings_ != nullptr && rings_->has_ready()) || (journal_ != nullptr && journal_->maintain(store_));

@@ -39,7 +39,11 @@ public:
 
     // Replaces the journal by a snapshot once it has become long. Does a little at a time; true while there is more
     // to do at once.
-    bool maintain(Store const& store);
+    bool maintain(Store const& store)
+    {
+        bool const nothing = encoder_ == nullptr && log_->size() < kCompactAbove;
+        return !nothing && maintain_snapshot(store);
+    }
 
     // Records that a full file system kept from being written; the requests got ENOSPC.
     [[nodiscard]] std::uint64_t refused() const { return refused_; }
@@ -83,6 +87,7 @@ private:
     bool begin_snapshot(Store const& store, std::string_view rings);
     bool continue_snapshot(Store const& store, std::size_t budget);
     void remove_older(std::uint64_t number);
+    bool maintain_snapshot(Store const& store);
     void record_alone(std::string_view piece);
     void ring_piece(RecordKind kind, std::uint16_t domain, RingPosition const& position, std::string_view bytes);
 

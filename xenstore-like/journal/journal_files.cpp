@@ -209,7 +209,7 @@ void Journal::remove_older(std::uint64_t number)
     }
 }
 
-bool Journal::maintain(Store const& store)
+bool Journal::maintain_snapshot(Store const& store)
 {
     if (encoder_ == nullptr) {
         if (log_->size() < std::max(kCompactAbove, snapshot_bytes_ * 2)) {
