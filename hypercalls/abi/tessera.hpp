@@ -24,7 +24,7 @@ struct tessera_read_counters
     std::uint16_t domain;
     std::uint16_t reserved; // 0
     std::uint32_t capacity;
-    std::uint64_t entries;  // guest address of an array of tessera_counter
+    std::uint64_t entries; // guest address of an array of tessera_counter
     std::uint32_t count;
     std::uint32_t reserved_tail; // 0
 };

@@ -55,12 +55,9 @@ CallResult console_io(Caller& caller)
     std::uint64_t const bytes = static_cast<std::uint32_t>(caller.args.value[1]);
     switch (static_cast<std::uint32_t>(caller.args.value[0]))
     {
-    case CONSOLEIO_write:
-        return write(caller, bytes, caller.args.value[2]);
-    case CONSOLEIO_read:
-        return read(caller, bytes, caller.args.value[2]);
-    default:
-        return Errno::NoSys;
+    case CONSOLEIO_write: return write(caller, bytes, caller.args.value[2]);
+    case CONSOLEIO_read: return read(caller, bytes, caller.args.value[2]);
+    default: return Errno::NoSys;
     }
 }
 

@@ -7,7 +7,7 @@
 namespace hv::handlers
 {
 
-Result<CpuMask> read_cpu_bitmap(abi::xenctl_bitmap const& bitmap);        // bits beyond our CPUs are ignored; Fault
+Result<CpuMask> read_cpu_bitmap(abi::xenctl_bitmap const& bitmap); // bits beyond our CPUs are ignored; Fault
 Result<void> write_cpu_bitmap(abi::xenctl_bitmap const& bitmap, CpuMask cpus); // fills the rest with zeroes; Fault
 CpuMask online_cpus();
 

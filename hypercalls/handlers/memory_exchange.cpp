@@ -35,7 +35,8 @@ Result<void> check(Caller const& caller, abi::xen_memory_exchange const& args)
                    args.in.nr_extents << args.in.extent_order == args.out.nr_extents << args.out.extent_order,
                Errno::Inval);
     DomainId const subject{args.in.domid};
-    HV_REQUIRE(args.in.domid == args.out.domid && (subject == kDomainSelf || subject == caller.domain().id()), Errno::Perm);
+    HV_REQUIRE(args.in.domid == args.out.domid && (subject == kDomainSelf || subject == caller.domain().id()),
+               Errno::Perm);
     return {};
 }
 
@@ -65,8 +66,8 @@ CallResult exchange_group(Caller& caller, abi::xen_memory_exchange const& args, 
         HV_TRY_VOID(out_list.write(pfn, index * group.out_extents + i));
     }
     unsigned const bits = XENMEMF_get_address_bits(args.out.mem_flags);
-    HV_TRY_VOID(exchange_frames(domain, {in.frames, group.frames}, {out.frames, group.out_extents}, args.out.extent_order,
-                                bits == 0 ? 64 : bits));
+    HV_TRY_VOID(exchange_frames(domain, {in.frames, group.frames}, {out.frames, group.out_extents},
+                                args.out.extent_order, bits == 0 ? 64 : bits));
     for (std::uint64_t i = 0; i < group.out_extents; ++i)
     {
         std::uint64_t const position = index * group.out_extents + i;
@@ -94,7 +95,8 @@ CallResult exchange(Caller& caller, abi::xen_memory_exchange& args)
         if (!done)
         {
             // The count of what was done goes out with the error: args are only copied back on success or Restart.
-            GuestOut<std::uint64_t> const exchanged(caller.args.value[1] + offsetof(abi::xen_memory_exchange, nr_exchanged));
+            GuestOut<std::uint64_t> const exchanged(caller.args.value[1] +
+                                                    offsetof(abi::xen_memory_exchange, nr_exchanged));
             HV_TRY_VOID(exchanged.write(args.nr_exchanged));
             return done;
         }

@@ -54,11 +54,10 @@ Result<void> one_update(MappingRights const& rights, FrameOwner const& owner, ab
     case MMU_PT_UPDATE_NO_TRANSLATE:
         return update_table(rights, request.ptr & ~kCommandMask, request.val, UpdateKind::Normal, budget);
     case MMU_PT_UPDATE_PRESERVE_AD:
-        return update_table(rights, request.ptr & ~kCommandMask, request.val, UpdateKind::PreserveAccessedDirty, budget);
-    case MMU_MACHPHYS_UPDATE:
-        return update_machphys(owner, request.ptr >> kPageShift, request.val);
-    default:
-        return Errno::NoSys;
+        return update_table(rights, request.ptr & ~kCommandMask, request.val, UpdateKind::PreserveAccessedDirty,
+                            budget);
+    case MMU_MACHPHYS_UPDATE: return update_machphys(owner, request.ptr >> kPageShift, request.val);
+    default: return Errno::NoSys;
     }
 }
 
@@ -112,8 +111,8 @@ CallResult update_mapping(Caller& caller, FrameOwner const& owner)
         HV_TRY_VOID(finish_deferred(domain, budget));
         LeafSlot const slot = HV_TRY(find_leaf(caller.vcpu().pv.kernel_root, address));
         MappingRights const rights{domain, owner.id, owner.foreign};
-        HV_TRY_VOID(update_entry(rights, slot.table, FrameType::L1, slot.index, caller.args.value[1], UpdateKind::Normal,
-                                 budget));
+        HV_TRY_VOID(update_entry(rights, slot.table, FrameType::L1, slot.index, caller.args.value[1],
+                                 UpdateKind::Normal, budget));
     }
     HV_TRY_VOID(flush_for_mapping(caller, address, flags));
     return std::int64_t{0};

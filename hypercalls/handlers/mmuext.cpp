@@ -51,7 +51,8 @@ Result<void> unpin(ExtendedCall& call, Mfn frame)
 
 Result<void> set_ldt(ExtendedCall& call, std::uint64_t base, std::uint64_t entries)
 {
-    HV_REQUIRE(entries <= 8192 && (entries == 0 || ((base & (kPageSize - 1)) == 0 && is_guest_address(base))), Errno::Inval);
+    HV_REQUIRE(entries <= 8192 && (entries == 0 || ((base & (kPageSize - 1)) == 0 && is_guest_address(base))),
+               Errno::Inval);
     Guard guard(call.subject.mmu_lock);
     change_ldt(call.caller.vcpu(), base, static_cast<std::uint32_t>(entries));
     return {};
@@ -88,20 +89,11 @@ Result<void> flush_operation(ExtendedCall& call, abi::mmuext_op const& op)
     CpuMask const here = CpuMask::of(port::cpu_id());
     switch (op.cmd)
     {
-    case MMUEXT_TLB_FLUSH_LOCAL:
-        port::flush_tlb(here, port::Flush::All);
-        return {};
-    case MMUEXT_INVLPG_LOCAL:
-        flush_page(here, op.arg1.linear_addr);
-        return {};
-    case MMUEXT_TLB_FLUSH_ALL:
-        port::flush_tlb(loaded_cpus(call.subject), port::Flush::All);
-        return {};
-    case MMUEXT_INVLPG_ALL:
-        flush_page(loaded_cpus(call.subject), op.arg1.linear_addr);
-        return {};
-    default:
-        break;
+    case MMUEXT_TLB_FLUSH_LOCAL: port::flush_tlb(here, port::Flush::All); return {};
+    case MMUEXT_INVLPG_LOCAL: flush_page(here, op.arg1.linear_addr); return {};
+    case MMUEXT_TLB_FLUSH_ALL: port::flush_tlb(loaded_cpus(call.subject), port::Flush::All); return {};
+    case MMUEXT_INVLPG_ALL: flush_page(loaded_cpus(call.subject), op.arg1.linear_addr); return {};
+    default: break;
     }
     std::uint64_t const bitmap = reinterpret_cast<std::uint64_t>(op.arg2.vcpumask.p);
     CpuMask const cpus = HV_TRY(cpus_of_vcpus(call.caller, bitmap));
@@ -131,19 +123,15 @@ Result<void> own_operation(ExtendedCall& call, abi::mmuext_op const& op)
     HV_REQUIRE(!call.foreign, Errno::Perm);
     switch (op.cmd)
     {
-    case MMUEXT_NEW_BASEPTR:
-        return new_root(call, op.arg1.mfn, false);
-    case MMUEXT_NEW_USER_BASEPTR:
-        return new_root(call, op.arg1.mfn, true);
-    case MMUEXT_SET_LDT:
-        return set_ldt(call, op.arg1.linear_addr, op.arg2.nr_ents);
+    case MMUEXT_NEW_BASEPTR: return new_root(call, op.arg1.mfn, false);
+    case MMUEXT_NEW_USER_BASEPTR: return new_root(call, op.arg1.mfn, true);
+    case MMUEXT_SET_LDT: return set_ldt(call, op.arg1.linear_addr, op.arg2.nr_ents);
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         HV_REQUIRE(call.subject.control || call.subject.io_memory != nullptr, Errno::Access);
         port::write_back_caches();
         return {};
-    default:
-        return flush_operation(call, op);
+    default: return flush_operation(call, op);
     }
 }
 
@@ -155,10 +143,8 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     case MMUEXT_PIN_L1_TABLE:
     case MMUEXT_PIN_L2_TABLE:
     case MMUEXT_PIN_L3_TABLE:
-    case MMUEXT_PIN_L4_TABLE:
-        return pin(call, frame, static_cast<FrameType>(op.cmd - MMUEXT_PIN_L1_TABLE + 1));
-    case MMUEXT_UNPIN_TABLE:
-        return unpin(call, frame);
+    case MMUEXT_PIN_L4_TABLE: return pin(call, frame, static_cast<FrameType>(op.cmd - MMUEXT_PIN_L1_TABLE + 1));
+    case MMUEXT_UNPIN_TABLE: return unpin(call, frame);
     case MMUEXT_NEW_BASEPTR:
     case MMUEXT_NEW_USER_BASEPTR:
     case MMUEXT_TLB_FLUSH_LOCAL:
@@ -169,17 +155,12 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     case MMUEXT_INVLPG_ALL:
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
-    case MMUEXT_SET_LDT:
-        return own_operation(call, op);
-    case MMUEXT_CLEAR_PAGE:
-        return clear_page(call, frame);
-    case MMUEXT_COPY_PAGE:
-        return copy_page(call, frame, call.subject.resolve(GuestFrame{op.arg2.src_mfn}));
+    case MMUEXT_SET_LDT: return own_operation(call, op);
+    case MMUEXT_CLEAR_PAGE: return clear_page(call, frame);
+    case MMUEXT_COPY_PAGE: return copy_page(call, frame, call.subject.resolve(GuestFrame{op.arg2.src_mfn}));
     case MMUEXT_MARK_SUPER:
-    case MMUEXT_UNMARK_SUPER:
-        return Errno::OpNotSupp;
-    default:
-        return Errno::NoSys;
+    case MMUEXT_UNMARK_SUPER: return Errno::OpNotSupp;
+    default: return Errno::NoSys;
     }
 }
 

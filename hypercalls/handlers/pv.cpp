@@ -96,16 +96,11 @@ Callback* callback_of(PvState& pv, std::uint16_t type)
 {
     switch (type)
     {
-    case CALLBACKTYPE_event:
-        return &pv.event_callback;
-    case CALLBACKTYPE_failsafe:
-        return &pv.failsafe_callback;
-    case CALLBACKTYPE_syscall:
-        return &pv.syscall_callback;
-    case CALLBACKTYPE_syscall32:
-        return &pv.syscall32_callback;
-    case CALLBACKTYPE_nmi:
-        return &pv.nmi_callback;
+    case CALLBACKTYPE_event: return &pv.event_callback;
+    case CALLBACKTYPE_failsafe: return &pv.failsafe_callback;
+    case CALLBACKTYPE_syscall: return &pv.syscall_callback;
+    case CALLBACKTYPE_syscall32: return &pv.syscall32_callback;
+    case CALLBACKTYPE_nmi: return &pv.nmi_callback;
     default: // SYSENTER among them, which we do not deliver: kernels that hear so let 32-bit programs use INT 0x80
         return nullptr;
     }
@@ -125,7 +120,8 @@ CallResult callback_op::register_(Caller& caller, abi::callback_register const& 
 
 CallResult callback_op::unregister(Caller& caller, abi::callback_unregister const& args)
 {
-    HV_REQUIRE(args.type != CALLBACKTYPE_event && args.type != CALLBACKTYPE_failsafe && args.type != CALLBACKTYPE_syscall,
+    HV_REQUIRE(args.type != CALLBACKTYPE_event && args.type != CALLBACKTYPE_failsafe &&
+                   args.type != CALLBACKTYPE_syscall,
                Errno::Inval);
     Callback* callback = callback_of(caller.vcpu().pv, args.type);
     HV_REQUIRE(callback != nullptr, Errno::NoSys);

@@ -160,7 +160,8 @@ CallResult numa_info(Caller&, abi::xen_sysctl& op)
     std::uint64_t const memory = reinterpret_cast<std::uint64_t>(args.meminfo.p);
     std::uint64_t const distance = reinterpret_cast<std::uint64_t>(args.distance.p);
     if (memory != 0 && args.num_nodes != 0)
-        HV_TRY_VOID(GuestOut<abi::xen_sysctl_meminfo>(memory).write({total_frames() << kPageShift, free_frames() << kPageShift}));
+        HV_TRY_VOID(GuestOut<abi::xen_sysctl_meminfo>(memory).write(
+            {total_frames() << kPageShift, free_frames() << kPageShift}));
     if (distance != 0 && args.num_nodes != 0)
         HV_TRY_VOID(GuestOut<std::uint32_t>(distance).write(10)); // ACPI's distance of a node to itself
     args.num_nodes = 1;
@@ -178,11 +179,8 @@ CallResult cpupool_op(Caller&, abi::xen_sysctl& op)
         args.n_dom = domain_count();
         HV_TRY_VOID(write_cpu_bitmap(args.cpumap, online_cpus()));
         return std::int64_t{0};
-    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
-        HV_TRY_VOID(write_cpu_bitmap(args.cpumap, CpuMask{}));
-        return std::int64_t{0};
-    default:
-        return Errno::OpNotSupp;
+    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO: HV_TRY_VOID(write_cpu_bitmap(args.cpumap, CpuMask{})); return std::int64_t{0};
+    default: return Errno::OpNotSupp;
     }
 }
 

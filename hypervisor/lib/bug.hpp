@@ -12,7 +12,8 @@ namespace hv
 
 #define HV_BUG(what) ::hv::bug((what), __FILE__, __LINE__)
 #define HV_ASSERT(condition) \
-    do { \
+    do \
+    { \
         if (!(condition)) [[unlikely]] \
             ::hv::bug(#condition, __FILE__, __LINE__); \
     } while (0)

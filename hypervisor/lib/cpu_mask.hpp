@@ -21,7 +21,7 @@ public:
     static constexpr CpuMask of(CpuId cpu) { return CpuMask{1ull << cpu.raw()}; }
 
     [[nodiscard]] bool test(CpuId cpu) const { return ((load_relaxed(bits_) >> cpu.raw()) & 1) != 0; }
-    void set(CpuId cpu) { fetch_or(bits_, 1ull << cpu.raw()); }     // full barrier
+    void set(CpuId cpu) { fetch_or(bits_, 1ull << cpu.raw()); }       // full barrier
     void clear(CpuId cpu) { fetch_and(bits_, ~(1ull << cpu.raw())); } // full barrier
     [[nodiscard]] std::uint64_t bits() const { return load_relaxed(bits_); }
     [[nodiscard]] bool empty() const { return bits() == 0; }

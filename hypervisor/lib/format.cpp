@@ -41,7 +41,8 @@ public:
 
     void put_argument(FormatArgument const& argument, bool hexadecimal)
     {
-        bool const negative = argument.kind == FormatArgument::Kind::Signed && static_cast<std::int64_t>(argument.value) < 0;
+        bool const negative =
+            argument.kind == FormatArgument::Kind::Signed && static_cast<std::int64_t>(argument.value) < 0;
         if (argument.kind == FormatArgument::Kind::Text)
             put_text(reinterpret_cast<char const*>(argument.value));
         else if (hexadecimal)

@@ -33,17 +33,17 @@ private:
     Rep value_{};
 };
 
-using Mfn = Strong<struct MfnTag, std::uint64_t>;                // machine frame number
-using GuestFrame = Strong<struct GuestFrameTag, std::uint64_t>;  // what a guest calls a machine frame
-using Pfn = Strong<struct PfnTag, std::uint64_t>;                // guest pseudo-physical frame
+using Mfn = Strong<struct MfnTag, std::uint64_t>;               // machine frame number
+using GuestFrame = Strong<struct GuestFrameTag, std::uint64_t>; // what a guest calls a machine frame
+using Pfn = Strong<struct PfnTag, std::uint64_t>;               // guest pseudo-physical frame
 using MachineAddress = Strong<struct MachineAddressTag, std::uint64_t>;
 using GuestVirtual = Strong<struct GuestVirtualTag, std::uint64_t>;
 using DomainId = Strong<struct DomainIdTag, std::uint16_t>;
 using VcpuId = Strong<struct VcpuIdTag, std::uint32_t>;
-using CpuId = Strong<struct CpuIdTag, std::uint32_t>;            // physical CPU, dense from 0
+using CpuId = Strong<struct CpuIdTag, std::uint32_t>; // physical CPU, dense from 0
 using EvtchnPort = Strong<struct EvtchnPortTag, std::uint32_t>;
 using GrantRef = Strong<struct GrantRefTag, std::uint32_t>;
-using Irq = Strong<struct IrqTag, std::uint32_t>;                // GSI or MSI line of the machine
+using Irq = Strong<struct IrqTag, std::uint32_t>;                 // GSI or MSI line of the machine
 using Nanoseconds = Strong<struct NanosecondsTag, std::uint64_t>; // system time since hypervisor boot
 
 inline constexpr std::uint64_t kPageShift = 12;

@@ -56,7 +56,7 @@ enum class Flush : std::uint8_t
 };
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address = GuestVirtual{});
 
-void write_back_caches(); // WBINVD on this CPU
+void write_back_caches();         // WBINVD on this CPU
 void write_back_frame(Mfn frame); // writes the frame's lines back and drops them from all caches
 
 // ---- the address space and descriptor window of a vCPU. For vCPUs whose state is not loaded on any CPU these only

@@ -74,8 +74,8 @@ public:
         return result;
     }
 
-    std::uint32_t restarts = 0;          // of the last call
-    std::function<void()> between;       // runs after each step of a call
+    std::uint32_t restarts = 0;    // of the last call
+    std::function<void()> between; // runs after each step of a call
 
 private:
     Domain* domain_;

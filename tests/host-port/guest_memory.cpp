@@ -69,14 +69,16 @@ bool copy_by_page(std::uint64_t address, std::size_t bytes, bool write, F&& move
 
 bool copy_in(void* destination, std::uint64_t source, std::size_t bytes)
 {
-    return copy_by_page(source, bytes, false, [&](std::byte* at, std::size_t done, std::size_t part)
-                        { std::memcpy(static_cast<std::byte*>(destination) + done, at, part); });
+    return copy_by_page(source, bytes, false, [&](std::byte* at, std::size_t done, std::size_t part) {
+        std::memcpy(static_cast<std::byte*>(destination) + done, at, part);
+    });
 }
 
 bool copy_out(std::uint64_t destination, void const* source, std::size_t bytes)
 {
-    return copy_by_page(destination, bytes, true, [&](std::byte* at, std::size_t done, std::size_t part)
-                        { std::memcpy(at, static_cast<std::byte const*>(source) + done, part); });
+    return copy_by_page(destination, bytes, true, [&](std::byte* at, std::size_t done, std::size_t part) {
+        std::memcpy(at, static_cast<std::byte const*>(source) + done, part);
+    });
 }
 
 std::uint64_t guest_allocate(std::size_t bytes)

@@ -93,7 +93,8 @@ private:
         Domain* const domain = domain_of_frame(info.owner());
         if (domain == nullptr || info.count() == 0)
         {
-            fail("frame %lx belongs to d%u, which does not exist, or has no reference", frame.raw(), info.owner().raw());
+            fail("frame %lx belongs to d%u, which does not exist, or has no reference", frame.raw(),
+                 info.owner().raw());
             return;
         }
         Owned& owned = owned_[info.owner().raw()];
@@ -184,8 +185,10 @@ private:
             return;
         expected_[frame.raw()].walked = true;
         FrameInfo const& info = *frame_info(frame);
-        if (!info.validated() || static_cast<unsigned>(info.type()) != level || info.owner() != owner.id() || info.special())
-            fail("d%u: %lx is in use as a table of level %u, not validated as one", owner.id().raw(), frame.raw(), level);
+        if (!info.validated() || static_cast<unsigned>(info.type()) != level || info.owner() != owner.id() ||
+            info.special())
+            fail("d%u: %lx is in use as a table of level %u, not validated as one", owner.id().raw(), frame.raw(),
+                 level);
         walk(owner, frame, level, kEntries);
         if (level == 4)
             check_hypervisor_slots(frame);
@@ -271,7 +274,8 @@ private:
         {
             auto const found = host_mappings_.find(key);
             if (found == host_mappings_.end() || found->second < count)
-                fail("d%u has %u grant leaves of frame %lx and fewer mappings", std::get<0>(key), count, std::get<1>(key));
+                fail("d%u has %u grant leaves of frame %lx and fewer mappings", std::get<0>(key), count,
+                     std::get<1>(key));
         }
     }
 
@@ -298,8 +302,8 @@ private:
 
     void check_lists(Domain& domain)
     {
-        std::uint64_t const listed = check_list(domain, domain.pages, false) +
-                                     check_list(domain, domain.relinquished_pages, true);
+        std::uint64_t const listed =
+            check_list(domain, domain.pages, false) + check_list(domain, domain.relinquished_pages, true);
         auto const [owned, special] = owned_[domain.id().raw()];
         if (special != domain.special_pages || owned != listed)
             fail("d%u owns %lu frames, %lu special; counted are %lu and %lu", domain.id().raw(), owned, special, listed,
@@ -345,7 +349,8 @@ private:
             fail("frame %lx of d%u has type %u, used as types %x", frame.raw(), info.owner().raw(),
                  static_cast<unsigned>(info.type()), wanted.types);
         if (wanted.uses != 0 && info.validated() == partial)
-            fail("frame %lx of d%u is used and neither validated nor partial, or both", frame.raw(), info.owner().raw());
+            fail("frame %lx of d%u is used and neither validated nor partial, or both", frame.raw(),
+                 info.owner().raw());
         if (partial && info.type_count() != 1)
             fail("partial frame %lx has %u uses", frame.raw(), info.type_count());
         if (info.special() && wanted.uses != 0 && info.type() != FrameType::Writable)

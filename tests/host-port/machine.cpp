@@ -2,6 +2,7 @@
 // The simulated machine: its RAM, its CPUs and its clock.
 #include "state.hpp"
 
+#include <core/console/console.hpp>
 #include <core/domain/machine.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/mm/frame_table.hpp>
@@ -10,7 +11,6 @@
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
 #include <core/time/timer.hpp>
-#include <core/console/console.hpp>
 
 #include <sys/mman.h>
 
@@ -85,8 +85,7 @@ void boot()
     add_free_range(Mfn{16}, Mfn{kFrames});
     for (unsigned slot = 0; slot < 16; ++slot) // never followed: simulated guests do not reach these addresses
         g_hypervisor_slots[slot] = pte::make(Mfn{1}, pte::kPresent | pte::kAccessed) | pte::kAvailable;
-    console().hooks.output = [](std::span<char const> text)
-    {
+    console().hooks.output = [](std::span<char const> text) {
         std::lock_guard const guard(log_mutex);
         log_text.append(text.data(), text.size());
     };

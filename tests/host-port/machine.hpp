@@ -19,7 +19,7 @@ namespace hv::host
 {
 
 inline constexpr unsigned kCpus = 4;
-inline constexpr unsigned kToolCpu = kCpus; // where test code runs: no vCPU is ever scheduled there
+inline constexpr unsigned kToolCpu = kCpus;     // where test code runs: no vCPU is ever scheduled there
 inline constexpr std::uint64_t kFrames = 32768; // 128 MiB
 
 struct Cpu
@@ -48,7 +48,7 @@ struct MachineShutdown : std::runtime_error
     std::uint32_t reason;
 };
 
-void boot();                   // once; later calls do nothing
+void boot(); // once; later calls do nothing
 Cpu& cpu(unsigned number);
 void use_cpu(unsigned number); // the calling thread is this CPU from now on
 unsigned this_cpu_number();
@@ -64,7 +64,7 @@ void advance(std::uint64_t nanoseconds); // the clock alone
 void set_clock_step(std::uint64_t nanoseconds);
 // One pass of a CPU's way out of the hypervisor: expired timers, then a requested choice, with the context switch.
 void pass(unsigned number);
-void settle();                     // passes of all CPUs until nothing is requested
+void settle();                           // passes of all CPUs until nothing is requested
 void run_for(std::uint64_t nanoseconds); // time passes from timer to timer, all CPUs follow
 // Makes the vCPU current on a CPU without the scheduler, for tests of other parts.
 void make_current(unsigned number, Vcpu* vcpu);
@@ -94,8 +94,8 @@ std::string take_log();
 // ---- domains for tests
 Domain& make_domain(unsigned vcpus = 1, bool control = false);
 Domain& make_domain(DomainSettings settings, unsigned vcpus);
-void start(Domain& domain);   // its vCPUs are up and it is unpaused
-void destroy(Domain& domain); // and drops the test's reference
+void start(Domain& domain);     // its vCPUs are up and it is unpaused
+void destroy(Domain& domain);   // and drops the test's reference
 Mfn guest_page(Domain& domain); // a new frame of its RAM
 
 } // namespace hv::host

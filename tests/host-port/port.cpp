@@ -115,8 +115,8 @@ bool store_words_to_guest(GuestVirtual destination, std::uint64_t const (&words)
 }
 
 #define HV_WORDS(count) \
-    template bool load_words_from_guest<count>(std::uint64_t (&)[count], GuestVirtual); \
-    template bool store_words_to_guest<count>(GuestVirtual, std::uint64_t const (&)[count]);
+    template bool load_words_from_guest<count>(std::uint64_t(&)[count], GuestVirtual); \
+    template bool store_words_to_guest<count>(GuestVirtual, std::uint64_t const(&)[count]);
 HV_WORDS(1)
 HV_WORDS(2)
 HV_WORDS(3)

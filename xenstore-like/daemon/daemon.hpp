@@ -12,9 +12,11 @@
 
 #include <memory>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class Daemon final : public Pollable, public ControlHost, public Observer {
+class Daemon final : public Pollable, public ControlHost, public Observer
+{
 public:
     // Opens everything that can fail. `arguments` are the program's own, for live updates.
     // Throws std::runtime_error with the cause.
@@ -24,7 +26,7 @@ public:
     // Runs until SIGTERM or SIGINT.
     void run();
 
-    void on_ready(std::uint32_t events) override;  // signals
+    void on_ready(std::uint32_t events) override; // signals
     bool control(std::vector<std::string_view> const& arguments, std::string& answer) override;
     void request_handled(Client const& client, Request const& request, int error) override;
     void domain_event(DomainEvent event, std::uint16_t domain) override;
@@ -53,4 +55,4 @@ private:
     bool stop_ = false;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

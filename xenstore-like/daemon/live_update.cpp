@@ -12,9 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 void set_inherited(int descriptor, bool inherited)
 {
@@ -30,7 +32,8 @@ void encode_socket(SocketConnection& connection, std::string& out)
         record.text(connection.unread_input());
         record.text(connection.client().output.pending());
     }
-    for (Watch const* watch = connection.client().watches; watch != nullptr; watch = watch->next_of_client) {
+    for (Watch const* watch = connection.client().watches; watch != nullptr; watch = watch->next_of_client)
+    {
         RecordWriter record(out, RecordKind::SocketWatch);
         record.text(watch->path());
         record.text(watch->token());
@@ -44,7 +47,8 @@ std::string encode_everything(Store const& store, SocketServer const& sockets, R
     std::string out;
     SnapshotEncoder encoder(store);
     encoder.step(store, static_cast<std::size_t>(-1), out);
-    if (rings != nullptr) {
+    if (rings != nullptr)
+    {
         rings->for_each_state([&](std::uint16_t domain, RecoveredRing const& ring) {
             {
                 RecordWriter record(out, RecordKind::RingPosition);
@@ -59,7 +63,8 @@ std::string encode_everything(Store const& store, SocketServer const& sockets, R
         RecordWriter record(out, RecordKind::Listener);
         record.number(sockets.descriptor());
     }
-    for (auto const& [descriptor, connection] : sockets.connections()) {
+    for (auto const& [descriptor, connection] : sockets.connections())
+    {
         encode_socket(*connection, out);
     }
     return out;
@@ -69,9 +74,11 @@ std::vector<std::string> split(std::string const& text)
 {
     std::vector<std::string> words;
     std::size_t start = 0;
-    while (start < text.size()) {
+    while (start < text.size())
+    {
         std::size_t const end = std::min(text.find(' ', start), text.size());
-        if (end > start) {
+        if (end > start)
+        {
             words.push_back(text.substr(start, end - start));
         }
         start = end + 1;
@@ -79,32 +86,38 @@ std::vector<std::string> split(std::string const& text)
     return words;
 }
 
-}  // namespace
+} // namespace
 
 std::string LiveUpdate::control(std::vector<std::string_view> const& arguments)
 {
     std::string_view const step = arguments.size() > 1 ? arguments[1] : std::string_view();
-    if (step == "-f" && arguments.size() == 3) {
+    if (step == "-f" && arguments.size() == 3)
+    {
         std::string const program(arguments[2]);
-        if (::access(program.c_str(), X_OK) != 0) {
+        if (::access(program.c_str(), X_OK) != 0)
+        {
             return "live-update: cannot run " + program + ": " + std::strerror(errno) + "\n";
         }
         program_ = program;
         extra_.clear();
         return "OK";
     }
-    if (step == "-a") {
+    if (step == "-a")
+    {
         program_.clear();
         return "OK";
     }
-    if (program_.empty()) {
+    if (program_.empty())
+    {
         return "live-update: name the new program first (-f FILE)\n";
     }
-    if (step == "-c" && arguments.size() == 3) {
+    if (step == "-c" && arguments.size() == 3)
+    {
         extra_ = arguments[2];
         return "OK";
     }
-    if (step == "-s") {
+    if (step == "-s")
+    {
         wanted_ = true;
         return "OK";
     }
@@ -117,32 +130,39 @@ std::string LiveUpdate::execute(Store const& store, SocketServer const& sockets,
     std::string const state = encode_everything(store, sockets, rings);
     FileDescriptor const file(::memfd_create("tessera-store-state", MFD_CLOEXEC));
     if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(state.size())) != 0 ||
-        ::pwrite(file.get(), state.data(), state.size(), 0) != static_cast<ssize_t>(state.size())) {
+        ::pwrite(file.get(), state.data(), state.size(), 0) != static_cast<ssize_t>(state.size()))
+    {
         return std::string("cannot write the state: ") + std::strerror(errno);
     }
     std::vector<std::string> words = arguments_;
     words[0] = program_;
-    for (std::string const& extra : split(extra_)) {
+    for (std::string const& extra : split(extra_))
+    {
         words.push_back(extra);
     }
-    for (std::string const& more : {std::string("--foreground"), "--handover=" + std::to_string(file.get())}) {
+    for (std::string const& more : {std::string("--foreground"), "--handover=" + std::to_string(file.get())})
+    {
         words.push_back(more);
     }
     std::vector<char*> pointers;
-    for (std::string& word : words) {
+    for (std::string& word : words)
+    {
         pointers.push_back(word.data());
     }
     pointers.push_back(nullptr);
     std::vector<int> kept = {file.get(), sockets.descriptor()};
-    for (auto const& [descriptor, connection] : sockets.connections()) {
+    for (auto const& [descriptor, connection] : sockets.connections())
+    {
         kept.push_back(descriptor);
     }
-    for (int const descriptor : kept) {
+    for (int const descriptor : kept)
+    {
         set_inherited(descriptor, true);
     }
     ::execv(program_.c_str(), pointers.data());
     int const error = errno;
-    for (int const descriptor : kept) {
+    for (int const descriptor : kept)
+    {
         set_inherited(descriptor, false);
     }
     return "cannot run " + program_ + ": " + std::strerror(error);
@@ -152,41 +172,54 @@ void LiveUpdate::load(int descriptor, Store& store, RecoveredRings& rings, Hando
 {
     FileDescriptor const file(descriptor);
     struct stat status{};
-    if (::fstat(descriptor, &status) != 0) {
+    if (::fstat(descriptor, &status) != 0)
+    {
         throw std::runtime_error(std::string("no state was handed over: ") + std::strerror(errno));
     }
     std::string state(static_cast<std::size_t>(status.st_size), '\0');
-    if (::pread(descriptor, state.data(), state.size(), 0) != static_cast<ssize_t>(state.size())) {
+    if (::pread(descriptor, state.data(), state.size(), 0) != static_cast<ssize_t>(state.size()))
+    {
         throw std::runtime_error("the state that was handed over cannot be read");
     }
-    for (std::string_view bytes = state; !bytes.empty();) {
+    for (std::string_view bytes = state; !bytes.empty();)
+    {
         RecordReader record(bytes);
-        if (!record.valid()) {
+        if (!record.valid())
+        {
             throw std::runtime_error("the state that was handed over is damaged");
         }
-        if (record.kind() == RecordKind::Listener) {
+        if (record.kind() == RecordKind::Listener)
+        {
             handover.listener = record.number<int>();
             set_inherited(handover.listener, false);
-        } else if (record.kind() == RecordKind::Socket) {
+        }
+        else if (record.kind() == RecordKind::Socket)
+        {
             auto& socket = handover.sockets.emplace_back();
             socket.descriptor = record.number<int>();
             socket.input = record.text();
             socket.output = record.text();
             set_inherited(socket.descriptor, false);
-        } else if (record.kind() == RecordKind::SocketWatch && !handover.sockets.empty()) {
+        }
+        else if (record.kind() == RecordKind::SocketWatch && !handover.sockets.empty())
+        {
             auto& watch = handover.sockets.back().watches.emplace_back();
             watch.path = record.text();
             watch.token = record.text();
             watch.prefix = record.number<std::uint32_t>();
             watch.depth = record.number<std::uint32_t>();
-        } else if (record.kind() == RecordKind::RingPosition) {
+        }
+        else if (record.kind() == RecordKind::RingPosition)
+        {
             auto& position = rings[record.number<std::uint16_t>()].position;
             position.request_consumer = record.number<std::uint32_t>();
             position.response_producer = record.number<std::uint32_t>();
-        } else if (!restore_record(store, record)) {
+        }
+        else if (!restore_record(store, record))
+        {
             decode_ring(record, rings);
         }
     }
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

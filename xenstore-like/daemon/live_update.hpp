@@ -10,15 +10,19 @@
 #include <string>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // What a live update hands over besides the store's records.
-struct Handover {
-    struct SocketState {
+struct Handover
+{
+    struct SocketState
+    {
         int descriptor = -1;
         std::string input;
         std::string output;
-        struct WatchState {
+        struct WatchState
+        {
             std::string path;
             std::string token;
             std::uint32_t prefix;
@@ -31,7 +35,8 @@ struct Handover {
     std::vector<SocketState> sockets;
 };
 
-class LiveUpdate {
+class LiveUpdate
+{
 public:
     explicit LiveUpdate(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
 
@@ -55,4 +60,4 @@ private:
     bool wanted_ = false;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -9,18 +9,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr std::array<std::string_view, 4> kNames = {"error", "warning", "info", "debug"};
 
-}  // namespace
+} // namespace
 
 bool parse_log_level(std::string_view name, LogLevel& out)
 {
-    for (std::size_t i = 0; i < kNames.size(); ++i) {
-        if (kNames[i] == name) {
+    for (std::size_t i = 0; i < kNames.size(); ++i)
+    {
+        if (kNames[i] == name)
+        {
             out = static_cast<LogLevel>(i);
             return true;
         }
@@ -37,11 +41,15 @@ std::string quote_text(std::string_view text, std::size_t most)
 {
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string out = "\"";
-    for (char const c : text.substr(0, most)) {
+    for (char const c : text.substr(0, most))
+    {
         auto const byte = static_cast<unsigned char>(c);
-        if (byte < ' ' || byte >= 0x7f) {
+        if (byte < ' ' || byte >= 0x7f)
+        {
             out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
-        } else {
+        }
+        else
+        {
             out.append(c == '"' || c == '\\' ? 1 : 0, '\\');
             out += c;
         }
@@ -54,7 +62,8 @@ bool Log::open(std::string const& path)
 {
     FileDescriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
     struct stat status{};
-    if (!file.valid() || ::fstat(file.get(), &status) != 0) {
+    if (!file.valid() || ::fstat(file.get(), &status) != 0)
+    {
         return false;
     }
     file_ = std::move(file);
@@ -67,7 +76,8 @@ bool Log::open(std::string const& path)
 void Log::rotate()
 {
     std::string const older = path_ + ".1";
-    if (::rename(path_.c_str(), older.c_str()) == 0) {
+    if (::rename(path_.c_str(), older.c_str()) == 0)
+    {
         reopen();
     }
     size_ = 0;
@@ -75,7 +85,8 @@ void Log::rotate()
 
 void Log::write(LogLevel level, std::string_view event, std::string_view fields)
 {
-    if (!enabled(level)) {
+    if (!enabled(level))
+    {
         return;
     }
     timespec now{};
@@ -91,12 +102,14 @@ void Log::write(LogLevel level, std::string_view event, std::string_view fields)
     line += log_level_name(level);
     line += " event=";
     line += event;
-    if (!fields.empty()) {
+    if (!fields.empty())
+    {
         line += ' ';
         line += fields;
     }
     line += '\n';
-    if (file_.valid() && size_ + line.size() > kRotateSize) {
+    if (file_.valid() && size_ + line.size() > kRotateSize)
+    {
         rotate();
     }
     // A log that cannot be written (full disk) must not stop the store.
@@ -104,4 +117,4 @@ void Log::write(LogLevel level, std::string_view event, std::string_view fields)
     size_ += written > 0 ? static_cast<std::size_t>(written) : 0;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -8,9 +8,16 @@
 #include <string>
 #include <string_view>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-enum class LogLevel { Error, Warning, Info, Debug };
+enum class LogLevel
+{
+    Error,
+    Warning,
+    Info,
+    Debug
+};
 
 // False if `name` is not one of error, warning, info and debug.
 bool parse_log_level(std::string_view name, LogLevel& out);
@@ -19,7 +26,8 @@ std::string_view log_level_name(LogLevel level);
 // `text` in quotes, with everything in it escaped that could end the field or the line. `most` bytes of it at most.
 std::string quote_text(std::string_view text, std::size_t most = static_cast<std::size_t>(-1));
 
-class Log {
+class Log
+{
 public:
     // Logs to standard error.
     Log() = default;
@@ -48,4 +56,4 @@ private:
     std::size_t size_ = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -9,12 +9,14 @@
 #include <string>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // The counters, one "name{labels} value" a line, in the text form that Prometheus reads.
 std::string metrics_text(Store const& store);
 
-class MetricsServer final : public Pollable {
+class MetricsServer final : public Pollable
+{
 public:
     MetricsServer(EventLoop& loop, Store const& store, FileDescriptor listener);
     ~MetricsServer() override;
@@ -23,7 +25,8 @@ public:
 
 private:
     // Someone who has not read everything yet.
-    class Reader final : public Pollable {
+    class Reader final : public Pollable
+    {
     public:
         Reader(MetricsServer& server, FileDescriptor socket, std::string text)
             : server_(server), socket_(std::move(socket)), text_(std::move(text))
@@ -48,7 +51,7 @@ private:
     EventLoop& loop_;
     Store const& store_;
     FileDescriptor listener_;
-    std::vector<std::unique_ptr<Reader>> readers_;  // the longest waiting first
+    std::vector<std::unique_ptr<Reader>> readers_; // the longest waiting first
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

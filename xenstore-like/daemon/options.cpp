@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <getopt.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr char kHelp[] =
     "usage: tessera-store [options]\n"
@@ -28,7 +30,8 @@ constexpr char kHelp[] =
     "\n"
     "Exit codes: 0 ended as asked, 1 failed, 2 wrong usage, 8 hypervisor unreachable.\n";
 
-enum LongOption {
+enum LongOption
+{
     kSocket = 256,
     kState,
     kNoDomains,
@@ -69,65 +72,45 @@ OptionsResult usage_error(char const* cause)
 
 OptionsResult apply(int chosen, Options& out)
 {
-    switch (chosen) {
-    case kSocket:
-        out.socket = optarg;
-        return OptionsResult::Run;
-    case kState:
-        out.state = optarg;
-        return OptionsResult::Run;
-    case kNoDomains:
-        out.domains = false;
-        return OptionsResult::Run;
-    case kForeground:
-        out.foreground = true;
-        return OptionsResult::Run;
-    case kPidFile:
-        out.pid_file = optarg;
-        return OptionsResult::Run;
-    case kLogFile:
-        out.log_file = optarg;
-        return OptionsResult::Run;
-    case kMetrics:
-        out.metrics = optarg;
-        return OptionsResult::Run;
-    case kNoSandbox:
-        out.sandbox = false;
-        return OptionsResult::Run;
-    case kHandover:
-        out.handover = std::atoi(optarg);
-        return OptionsResult::Run;
+    switch (chosen)
+    {
+    case kSocket: out.socket = optarg; return OptionsResult::Run;
+    case kState: out.state = optarg; return OptionsResult::Run;
+    case kNoDomains: out.domains = false; return OptionsResult::Run;
+    case kForeground: out.foreground = true; return OptionsResult::Run;
+    case kPidFile: out.pid_file = optarg; return OptionsResult::Run;
+    case kLogFile: out.log_file = optarg; return OptionsResult::Run;
+    case kMetrics: out.metrics = optarg; return OptionsResult::Run;
+    case kNoSandbox: out.sandbox = false; return OptionsResult::Run;
+    case kHandover: out.handover = std::atoi(optarg); return OptionsResult::Run;
     case kLogLevel:
         return parse_log_level(optarg, out.log_level)
                    ? OptionsResult::Run
                    : usage_error("--log-level must be error, warning, info or debug");
-    case kVersion:
-        std::puts("tessera-store 0.1");
-        return OptionsResult::Done;
-    case kHelpOption:
-        std::fputs(kHelp, stdout);
-        return OptionsResult::Done;
-    default:
-        std::fputs("Try --help for the options.\n", stderr);
-        return OptionsResult::Usage;
+    case kVersion: std::puts("tessera-store 0.1"); return OptionsResult::Done;
+    case kHelpOption: std::fputs(kHelp, stdout); return OptionsResult::Done;
+    default: std::fputs("Try --help for the options.\n", stderr); return OptionsResult::Usage;
     }
 }
 
-}  // namespace
+} // namespace
 
 OptionsResult parse_options(int count, char** arguments, Options& out)
 {
-    for (;;) {
+    for (;;)
+    {
         int const chosen = ::getopt_long(count, arguments, "", kOptions, nullptr);
-        if (chosen == -1) {
+        if (chosen == -1)
+        {
             break;
         }
         OptionsResult const result = apply(chosen, out);
-        if (result != OptionsResult::Run) {
+        if (result != OptionsResult::Run)
+        {
             return result;
         }
     }
     return optind < count ? usage_error("there are arguments that are not options") : OptionsResult::Run;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

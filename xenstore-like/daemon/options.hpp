@@ -6,27 +6,30 @@
 
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-struct Options {
+struct Options
+{
     std::string socket = "/run/xenstored/socket";
-    std::string state;             // directory of the journal; empty: nothing is kept
+    std::string state; // directory of the journal; empty: nothing is kept
     std::string pid_file;
     std::string log_file;
-    std::string metrics;           // socket of the metrics endpoint; empty: none
+    std::string metrics; // socket of the metrics endpoint; empty: none
     LogLevel log_level = LogLevel::Info;
     bool domains = true;
     bool foreground = false;
     bool sandbox = true;
-    int handover = -1;             // descriptor of the state that a live update hands over
+    int handover = -1; // descriptor of the state that a live update hands over
 };
 
-enum class OptionsResult {
+enum class OptionsResult
+{
     Run,
-    Done,   // help or version was printed
-    Usage,  // an error was printed
+    Done,  // help or version was printed
+    Usage, // an error was printed
 };
 
 OptionsResult parse_options(int count, char** arguments, Options& out);
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -6,7 +6,8 @@
 
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // Detaches from the terminal. The parent waits until announce_ready() and then exits with 0, or with 1 when the
 // daemon ends before that. Returns the descriptor to pass to announce_ready(), in the daemon only.
@@ -22,4 +23,4 @@ void announce_ready(FileDescriptor waiting_parent, std::string const& pid_file);
 // Tells the service manager about a change ("RELOADING=1", "STOPPING=1"); does nothing without one.
 void notify_manager(std::string_view message);
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -14,29 +14,124 @@
 #include <unistd.h>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 // What the daemon, the C++ runtime and Xen's libraries call while serving, and while a live update starts a program.
 constexpr int kAllowed[] = {
     // serving
-    SYS_epoll_wait, SYS_epoll_pwait, SYS_recvfrom, SYS_sendto, SYS_read, SYS_write, SYS_ioctl, SYS_accept4, SYS_epoll_ctl,
-    SYS_close, SYS_clock_gettime, SYS_gettimeofday, SYS_writev, SYS_readv, SYS_recvmsg, SYS_sendmsg, SYS_shutdown, SYS_poll,
-    SYS_ppoll, SYS_fcntl, SYS_setsockopt, SYS_getsockopt, SYS_restart_syscall, SYS_sched_yield, SYS_nanosleep, SYS_clock_nanosleep,
+    SYS_epoll_wait,
+    SYS_epoll_pwait,
+    SYS_recvfrom,
+    SYS_sendto,
+    SYS_read,
+    SYS_write,
+    SYS_ioctl,
+    SYS_accept4,
+    SYS_epoll_ctl,
+    SYS_close,
+    SYS_clock_gettime,
+    SYS_gettimeofday,
+    SYS_writev,
+    SYS_readv,
+    SYS_recvmsg,
+    SYS_sendmsg,
+    SYS_shutdown,
+    SYS_poll,
+    SYS_ppoll,
+    SYS_fcntl,
+    SYS_setsockopt,
+    SYS_getsockopt,
+    SYS_restart_syscall,
+    SYS_sched_yield,
+    SYS_nanosleep,
+    SYS_clock_nanosleep,
     // memory
-    SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_brk, SYS_madvise, SYS_mlock, SYS_munlock, SYS_memfd_create, SYS_futex,
+    SYS_mmap,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_mprotect,
+    SYS_brk,
+    SYS_madvise,
+    SYS_mlock,
+    SYS_munlock,
+    SYS_memfd_create,
+    SYS_futex,
     // files of the state, the log and the devices
-    SYS_openat, SYS_open, SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat, SYS_statx, SYS_lseek, SYS_pread64, SYS_pwrite64,
-    SYS_ftruncate, SYS_fallocate, SYS_rename, SYS_renameat2, SYS_unlink, SYS_unlinkat, SYS_mkdir, SYS_getdents64, SYS_flock,
-    SYS_umask, SYS_access, SYS_faccessat, SYS_faccessat2, SYS_readlink, SYS_readlinkat, SYS_getcwd, SYS_fsync, SYS_fdatasync,
+    SYS_openat,
+    SYS_open,
+    SYS_newfstatat,
+    SYS_fstat,
+    SYS_stat,
+    SYS_lstat,
+    SYS_statx,
+    SYS_lseek,
+    SYS_pread64,
+    SYS_pwrite64,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_rename,
+    SYS_renameat2,
+    SYS_unlink,
+    SYS_unlinkat,
+    SYS_mkdir,
+    SYS_getdents64,
+    SYS_flock,
+    SYS_umask,
+    SYS_access,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_readlink,
+    SYS_readlinkat,
+    SYS_getcwd,
+    SYS_fsync,
+    SYS_fdatasync,
     // starting
-    SYS_execve, SYS_epoll_create1, SYS_eventfd2, SYS_signalfd4, SYS_bind, SYS_listen, SYS_connect, SYS_getsockname, SYS_dup,
-    SYS_dup2, SYS_dup3, SYS_pipe2, SYS_getrandom, SYS_arch_prctl, SYS_prctl, SYS_seccomp, SYS_capset, SYS_capget,
-    SYS_set_tid_address, SYS_set_robust_list, SYS_rseq, SYS_prlimit64, SYS_getrlimit, SYS_setrlimit, SYS_uname, SYS_sysinfo,
-    SYS_sched_getaffinity, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
+    SYS_execve,
+    SYS_epoll_create1,
+    SYS_eventfd2,
+    SYS_signalfd4,
+    SYS_bind,
+    SYS_listen,
+    SYS_connect,
+    SYS_getsockname,
+    SYS_dup,
+    SYS_dup2,
+    SYS_dup3,
+    SYS_pipe2,
+    SYS_getrandom,
+    SYS_arch_prctl,
+    SYS_prctl,
+    SYS_seccomp,
+    SYS_capset,
+    SYS_capget,
+    SYS_set_tid_address,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_prlimit64,
+    SYS_getrlimit,
+    SYS_setrlimit,
+    SYS_uname,
+    SYS_sysinfo,
+    SYS_sched_getaffinity,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_getppid,
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
     // signals and the end
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_tgkill, SYS_exit, SYS_exit_group,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_sigaltstack,
+    SYS_tgkill,
+    SYS_exit,
+    SYS_exit_group,
 };
 
 constexpr sock_filter kAllow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -51,7 +146,8 @@ bool filter_system_calls()
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
     };
     // Each test that holds returns at once; the calls of the serving loop come first.
-    for (int const number : kAllowed) {
+    for (int const number : kAllowed)
+    {
         program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<__u32>(number), 0, 1));
         program.push_back(kAllow);
     }
@@ -65,13 +161,14 @@ bool filter_system_calls()
     return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
 }
 
-}  // namespace
+} // namespace
 
 bool drop_privileges()
 {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct const none[_LINUX_CAPABILITY_U32S_3] = {};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::syscall(SYS_capset, &header, none) == 0 && filter_system_calls();
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::syscall(SYS_capset, &header, none) == 0 &&
+           filter_system_calls();
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -4,13 +4,15 @@
 
 #include "journal/record.hpp"
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 int Journal::prepare(std::size_t bytes)
 {
-    constexpr std::size_t kOverhead = 512;  // of a record's fixed fields, and of the request that caused it
+    constexpr std::size_t kOverhead = 512; // of a record's fixed fields, and of the request that caused it
     int const error = log_->reserve(staged_.size() + bytes + kOverhead);
-    if (error != 0) {
+    if (error != 0)
+    {
         ++refused_;
         return ENOSPC;
     }
@@ -20,8 +22,10 @@ int Journal::prepare(std::size_t bytes)
 // The same layout that RecordWriter gives, written to its place at once: this record is on the path of every write.
 void Journal::change(ChangeView const& change)
 {
-    if (change.permissions == nullptr && staged_.empty()) {
-        struct [[gnu::packed]] Head {
+    if (change.permissions == nullptr && staged_.empty())
+    {
+        struct [[gnu::packed]] Head
+        {
             std::uint32_t length;
             RecordKind kind;
             ChangeKind change;
@@ -32,7 +36,8 @@ void Journal::change(ChangeView const& change)
         auto const path_length = static_cast<std::uint32_t>(change.path.size());
         auto const length = static_cast<std::uint32_t>(sizeof(Head) - 4 + path_length + sizeof tail + tail[0]);
         Head const head{length, RecordKind::Change, change.kind, change.creator, path_length};
-        if (char* to = log_->extend(length + sizeof length); to != nullptr) {
+        if (char* to = log_->extend(length + sizeof length); to != nullptr)
+        {
             std::memcpy(to, &head, sizeof head);
             to += sizeof head;
             std::memcpy(to, change.path.data(), path_length);
@@ -130,20 +135,25 @@ void Journal::transaction_numbers(std::uint32_t end)
 // Outside of the commit of any request.
 void Journal::record_alone(std::string_view piece)
 {
-    if (log_->reserve(staged_.size() + piece.size()) == 0) {
+    if (log_->reserve(staged_.size() + piece.size()) == 0)
+    {
         log_->append(piece);
         log_->commit();
-    } else {
+    }
+    else
+    {
         ++refused_;
     }
 }
 
 void Journal::commit()
 {
-    if (staged_.empty() && !log_->uncommitted()) {
+    if (staged_.empty() && !log_->uncommitted())
+    {
         return;
     }
-    if (has_request_) {
+    if (has_request_)
+    {
         RecordWriter record(staged_, RecordKind::Request);
         record.number(request_.domain);
         record.number(request_.request_consumer);
@@ -151,14 +161,18 @@ void Journal::commit()
         record.number(request_.request_id);
         record.number(request_.transaction_id);
     }
-    if (staged_.empty()) {
+    if (staged_.empty())
+    {
         log_->commit();
         return;
     }
-    if (log_->reserve(staged_.size()) == 0) {  // prepare() has seen to that
+    if (log_->reserve(staged_.size()) == 0)
+    { // prepare() has seen to that
         log_->append(staged_);
         log_->commit();
-    } else {
+    }
+    else
+    {
         log_->roll_back();
         ++refused_;
     }
@@ -168,7 +182,8 @@ void Journal::commit()
 int Journal::ring_attached(std::uint16_t domain, RingPosition const& position)
 {
     int const error = cells_.prepare(domain);
-    if (error == 0) {
+    if (error == 0)
+    {
         cells_.store(domain, position);
         // Records of an earlier domain with this number must not be taken for this one's.
         ring_piece(RecordKind::RingOutput, domain, position, {});
@@ -211,4 +226,4 @@ void Journal::ring_position(std::uint16_t domain, RingPosition const& position)
     cells_.store(domain, position);
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

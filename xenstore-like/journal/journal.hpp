@@ -15,11 +15,13 @@
 #include <functional>
 #include <unordered_map>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 using RecoveredRings = std::unordered_map<std::uint16_t, RecoveredRing>;
 
-class Journal final : public CommitLog, public RingLedger {
+class Journal final : public CommitLog, public RingLedger
+{
 public:
     // Locks `directory`, creating it if needed. Throws std::runtime_error with the cause, also when another daemon
     // uses it.
@@ -71,7 +73,8 @@ public:
     void ring_position(std::uint16_t domain, RingPosition const& position) override;
 
 private:
-    struct RingRequest {
+    struct RingRequest
+    {
         std::uint16_t domain;
         std::uint32_t request_consumer;
         std::uint32_t type;
@@ -95,7 +98,7 @@ private:
     FileDescriptor lock_;
     std::unique_ptr<MappedLog> log_ = std::make_unique<MappedLog>();
     RingCells cells_;
-    std::string staged_;  // records of the commit that is being put together
+    std::string staged_; // records of the commit that is being put together
     RingRequest request_{};
     bool has_request_ = false;
     std::uint64_t number_ = 0;
@@ -111,4 +114,4 @@ private:
 void encode_ring(std::uint16_t domain, RecoveredRing const& ring, std::string& out);
 bool decode_ring(RecordReader& record, RecoveredRings& rings);
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -14,18 +14,23 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 // The numbers N of the files "<kind>.N" in `directory`.
 std::vector<std::uint64_t> numbers_of(std::string const& directory, std::string_view kind)
 {
     std::vector<std::uint64_t> numbers;
-    for (auto const& entry : std::filesystem::directory_iterator(directory)) {
+    for (auto const& entry : std::filesystem::directory_iterator(directory))
+    {
         std::string const name = entry.path().filename().string();
         std::uint64_t number = 0;
-        if (name.starts_with(std::string(kind) + ".") && parse_number(std::string_view(name).substr(kind.size() + 1), number)) {
+        if (name.starts_with(std::string(kind) + ".") &&
+            parse_number(std::string_view(name).substr(kind.size() + 1), number))
+        {
             numbers.push_back(number);
         }
     }
@@ -35,9 +40,11 @@ std::vector<std::uint64_t> numbers_of(std::string const& directory, std::string_
 
 bool write_all(int fd, std::string_view bytes)
 {
-    while (!bytes.empty()) {
+    while (!bytes.empty())
+    {
         ssize_t const written = ::write(fd, bytes.data(), bytes.size());
-        if (written < 0 && errno != EINTR) {
+        if (written < 0 && errno != EINTR)
+        {
             return false;
         }
         bytes.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
@@ -45,7 +52,7 @@ bool write_all(int fd, std::string_view bytes)
     return true;
 }
 
-}  // namespace
+} // namespace
 
 Journal::Journal(std::string directory) : directory_(std::move(directory))
 {
@@ -53,17 +60,22 @@ Journal::Journal(std::string directory) : directory_(std::move(directory))
     std::filesystem::create_directories(directory_, error);
     std::string const lock = directory_ + "/lock";
     lock_ = FileDescriptor(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock_.valid()) {
+    if (!lock_.valid())
+    {
         throw std::runtime_error("cannot use the state directory " + directory_ + ": " + std::strerror(errno));
     }
-    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
+    {
         throw std::runtime_error("another store daemon uses the state directory " + directory_);
     }
-    if (int const code = cells_.open(directory_ + "/rings"); code != 0) {
+    if (int const code = cells_.open(directory_ + "/rings"); code != 0)
+    {
         throw std::runtime_error("cannot map " + directory_ + "/rings: " + std::strerror(code));
     }
-    for (char const* const kind : {"snapshot", "journal"}) {
-        for (std::uint64_t const number : numbers_of(directory_, kind)) {
+    for (char const* const kind : {"snapshot", "journal"})
+    {
+        for (std::uint64_t const number : numbers_of(directory_, kind))
+        {
             number_ = std::max(number_, number);
         }
     }
@@ -78,18 +90,23 @@ std::string Journal::file(char const* kind, std::uint64_t number) const
 
 void Journal::replay(std::string_view bytes, Store& store, RecoveredRings& rings, std::size_t& records)
 {
-    while (!bytes.empty()) {
+    while (!bytes.empty())
+    {
         RecordReader record(bytes);
-        if (!record.valid()) {
-            throw std::runtime_error("the state in " + directory_ + " is damaged after record " + std::to_string(records) +
+        if (!record.valid())
+        {
+            throw std::runtime_error("the state in " + directory_ + " is damaged after record " +
+                                     std::to_string(records) +
                                      "; move the directory away to start with an empty store");
         }
         ++records;
-        if (record.kind() == RecordKind::Released) {
+        if (record.kind() == RecordKind::Released)
+        {
             RecordReader copy = record;
             rings.erase(copy.number<std::uint16_t>());
         }
-        if (!restore_record(store, record)) {
+        if (!restore_record(store, record))
+        {
             decode_ring(record, rings);
         }
     }
@@ -99,7 +116,8 @@ std::size_t Journal::recover(Store& store, RecoveredRings& rings)
 {
     auto const snapshots = numbers_of(directory_, "snapshot");
     std::size_t records = 0;
-    if (snapshots.empty()) {
+    if (snapshots.empty())
+    {
         return 0;
     }
     number_ = snapshots.back();
@@ -107,23 +125,28 @@ std::size_t Journal::recover(Store& store, RecoveredRings& rings)
     text << std::ifstream(file("snapshot", number_), std::ios::binary).rdbuf();
     replay(text.view(), store, rings, records);
     std::uint64_t last = number_;
-    for (std::uint64_t const number : numbers_of(directory_, "journal")) {
-        if (number < number_) {
+    for (std::uint64_t const number : numbers_of(directory_, "journal"))
+    {
+        if (number < number_)
+        {
             continue;
         }
         std::string bytes;
         int const error = MappedLog::read(file("journal", number), bytes);
-        if (error == EINVAL && number > number_) {
-            continue;  // killed while it was being created: nothing was committed to it
+        if (error == EINVAL && number > number_)
+        {
+            continue; // killed while it was being created: nothing was committed to it
         }
-        if (error != 0) {
+        if (error != 0)
+        {
             throw std::runtime_error("cannot read " + file("journal", number) + ": " + std::strerror(error));
         }
         replay(bytes, store, rings, records);
         last = number;
     }
     number_ = last;
-    for (auto const& [id, domain] : store.domains()) {
+    for (auto const& [id, domain] : store.domains())
+    {
         rings[id].position = cells_.load(id);
         domain.client->output.clear();
         domain.client->missed_events = false;
@@ -134,13 +157,16 @@ std::size_t Journal::recover(Store& store, RecoveredRings& rings)
 void Journal::start(Store const& store, RecoveredRings const& rings)
 {
     std::string records;
-    for (auto const& [domain, ring] : rings) {
+    for (auto const& [domain, ring] : rings)
+    {
         encode_ring(domain, ring, records);
     }
-    if (!begin_snapshot(store, records)) {
+    if (!begin_snapshot(store, records))
+    {
         throw std::runtime_error("no room for the journal in " + directory_ + ": " + std::strerror(errno));
     }
-    if (!continue_snapshot(store, static_cast<std::size_t>(-1))) {
+    if (!continue_snapshot(store, static_cast<std::size_t>(-1)))
+    {
         throw std::runtime_error("no room for a snapshot in " + directory_ + ": " + std::strerror(errno));
     }
 }
@@ -152,14 +178,17 @@ bool Journal::begin_snapshot(Store const& store, std::string_view rings)
     std::uint64_t const next = number_ + 1;
     auto fresh = std::make_unique<MappedLog>();
     FileDescriptor out(::open(file("unfinished", next).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!out.valid()) {
+    if (!out.valid())
+    {
         return false;
     }
-    if (int const error = fresh->create(file("journal", next)); error != 0) {
+    if (int const error = fresh->create(file("journal", next)); error != 0)
+    {
         errno = error;
         return false;
     }
-    if (int const error = fresh->reserve(rings.size()); error != 0) {
+    if (int const error = fresh->reserve(rings.size()); error != 0)
+    {
         errno = error;
         return false;
     }
@@ -182,16 +211,20 @@ bool Journal::continue_snapshot(Store const& store, std::size_t budget)
     snapshot_bytes_ += snapshot_buffer_.size();
     bool const written = write_all(snapshot_file_.get(), snapshot_buffer_);
     snapshot_buffer_.shrink_to_fit();
-    if (written && !complete) {
+    if (written && !complete)
+    {
         return false;
     }
     bool const placed =
         written && ::rename(file("unfinished", number_).c_str(), file("snapshot", number_).c_str()) == 0;
     snapshot_file_ = FileDescriptor();
     encoder_.reset();
-    if (placed) {
+    if (placed)
+    {
         remove_older(number_);
-    } else {
+    }
+    else
+    {
         ++refused_;
         ::unlink(file("unfinished", number_).c_str());
     }
@@ -200,9 +233,12 @@ bool Journal::continue_snapshot(Store const& store, std::size_t budget)
 
 void Journal::remove_older(std::uint64_t number)
 {
-    for (char const* const kind : {"snapshot", "journal", "unfinished"}) {
-        for (std::uint64_t const old : numbers_of(directory_, kind)) {
-            if (old < number) {
+    for (char const* const kind : {"snapshot", "journal", "unfinished"})
+    {
+        for (std::uint64_t const old : numbers_of(directory_, kind))
+        {
+            if (old < number)
+            {
                 ::unlink(file(kind, old).c_str());
             }
         }
@@ -211,15 +247,19 @@ void Journal::remove_older(std::uint64_t number)
 
 bool Journal::maintain_snapshot(Store const& store)
 {
-    if (encoder_ == nullptr) {
-        if (log_->size() < std::max(kCompactAbove, snapshot_bytes_ * 2)) {
+    if (encoder_ == nullptr)
+    {
+        if (log_->size() < std::max(kCompactAbove, snapshot_bytes_ * 2))
+        {
             return false;
         }
         std::string rings;
-        if (ring_source_) {
+        if (ring_source_)
+        {
             ring_source_(rings);
         }
-        if (!begin_snapshot(store, rings)) {
+        if (!begin_snapshot(store, rings))
+        {
             return false;
         }
     }
@@ -229,8 +269,11 @@ bool Journal::maintain_snapshot(Store const& store)
 
 void encode_ring(std::uint16_t domain, RecoveredRing const& ring, std::string& out)
 {
-    for (auto const& [kind, piece] : {std::pair{RecordKind::RingOutput, &ring.output}, {RecordKind::RingInput, &ring.input}}) {
-        if (piece->valid) {
+    for (auto const& [kind, piece] :
+         {std::pair{RecordKind::RingOutput, &ring.output}, {RecordKind::RingInput, &ring.input}})
+    {
+        if (piece->valid)
+        {
             RecordWriter record(out, kind);
             record.number(domain);
             record.number(piece->position.request_consumer);
@@ -238,7 +281,8 @@ void encode_ring(std::uint16_t domain, RecoveredRing const& ring, std::string& o
             record.text(piece->bytes);
         }
     }
-    if (ring.has_request) {
+    if (ring.has_request)
+    {
         RecordWriter record(out, RecordKind::Request);
         record.number(domain);
         record.number(ring.request_consumer);
@@ -251,7 +295,8 @@ void encode_ring(std::uint16_t domain, RecoveredRing const& ring, std::string& o
 bool decode_ring(RecordReader& record, RecoveredRings& rings)
 {
     auto const domain = record.number<std::uint16_t>();
-    if (record.kind() == RecordKind::Request) {
+    if (record.kind() == RecordKind::Request)
+    {
         auto& ring = rings[domain];
         ring.has_request = true;
         ring.request_consumer = record.number<std::uint32_t>();
@@ -260,7 +305,8 @@ bool decode_ring(RecordReader& record, RecoveredRings& rings)
         ring.transaction_id = record.number<std::uint32_t>();
         return true;
     }
-    if (record.kind() != RecordKind::RingOutput && record.kind() != RecordKind::RingInput) {
+    if (record.kind() != RecordKind::RingOutput && record.kind() != RecordKind::RingInput)
+    {
         return false;
     }
     auto& ring = rings[domain];
@@ -272,4 +318,4 @@ bool decode_ring(RecordReader& record, RecoveredRings& rings)
     return true;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

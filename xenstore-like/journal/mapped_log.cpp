@@ -10,17 +10,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr char kMagic[8] = {'T', 'S', 'T', 'O', 'R', 'E', '0', '1'};
 
-}  // namespace
+} // namespace
 
 MappedLog::~MappedLog()
 {
-    if (base_ != nullptr) {
+    if (base_ != nullptr)
+    {
         ::munmap(base_, kMostSize);
     }
 }
@@ -29,18 +32,22 @@ int MappedLog::create(std::string const& path)
 {
     ::unlink(path.c_str());
     FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file.valid()) {
+    if (!file.valid())
+    {
         return errno;
     }
-    if (int const error = ::posix_fallocate(file.get(), 0, kStep); error != 0) {
+    if (int const error = ::posix_fallocate(file.get(), 0, kStep); error != 0)
+    {
         ::unlink(path.c_str());
         return error;
     }
     void* const base = ::mmap(nullptr, kMostSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
-    if (base == MAP_FAILED) {
+    if (base == MAP_FAILED)
+    {
         return errno;
     }
-    if (base_ != nullptr) {
+    if (base_ != nullptr)
+    {
         ::munmap(base_, kMostSize);
     }
     file_ = std::move(file);
@@ -56,20 +63,25 @@ int MappedLog::create(std::string const& path)
 
 int MappedLog::reserve(std::size_t bytes)
 {
-    if (tail_ + bytes <= capacity_) {
+    if (tail_ + bytes <= capacity_)
+    {
         return 0;
     }
     std::size_t const wanted = ((tail_ + bytes) / kStep + 1) * kStep;
-    if (wanted > kMostSize) {
+    if (wanted > kMostSize)
+    {
         return ENOSPC;
     }
-    if (int const error = ::posix_fallocate(file_.get(), static_cast<off_t>(capacity_), static_cast<off_t>(wanted - capacity_));
-        error != 0) {
+    if (int const error =
+            ::posix_fallocate(file_.get(), static_cast<off_t>(capacity_), static_cast<off_t>(wanted - capacity_));
+        error != 0)
+    {
         return error;
     }
     // What is committed is never looked at again by this process; the file keeps it.
     std::size_t const old = committed() / kStep * kStep;
-    if (old > dropped_ && old > kStep) {
+    if (old > dropped_ && old > kStep)
+    {
         ::madvise(base_ + kStep, old - kStep, MADV_DONTNEED);
         dropped_ = old;
     }
@@ -99,12 +111,14 @@ int MappedLog::read(std::string const& path, std::string& out)
 {
     out.clear();
     std::ifstream file(path, std::ios::binary);
-    if (!file) {
+    if (!file)
+    {
         return ENOENT;
     }
     Header header{};
     file.read(reinterpret_cast<char*>(&header), sizeof header);
-    if (!file || std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.committed < sizeof header) {
+    if (!file || std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.committed < sizeof header)
+    {
         return EINVAL;
     }
     out.resize(header.committed - sizeof header);
@@ -112,4 +126,4 @@ int MappedLog::read(std::string const& path, std::string& out)
     return static_cast<std::size_t>(file.gcount()) == out.size() ? 0 : EINVAL;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

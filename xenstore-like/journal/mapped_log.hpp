@@ -10,11 +10,13 @@
 #include <string>
 #include <string_view>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // The file lives on a tmpfs or any other file system: the kernel keeps the pages of a process that was killed.
 // (A machine that loses power loses its guests too, so nothing is forced to a disk.)
-class MappedLog {
+class MappedLog
+{
 public:
     MappedLog() = default;
     MappedLog(MappedLog const&) = delete;
@@ -33,7 +35,8 @@ public:
     // The same for `bytes` that the caller writes to the returned place; null if they were not reserved.
     char* extend(std::size_t bytes)
     {
-        if (capacity_ - tail_ < bytes) {
+        if (capacity_ - tail_ < bytes)
+        {
             return nullptr;
         }
         tail_ += bytes;
@@ -55,20 +58,21 @@ public:
     static int read(std::string const& path, std::string& out);
 
 private:
-    struct Header {
+    struct Header
+    {
         char magic[8];
         std::uint64_t committed;
     };
     static constexpr std::size_t kStep = std::size_t{256} * 1024;
-    static constexpr std::size_t kMostSize = std::size_t{1} << 30;  // address space, not memory
+    static constexpr std::size_t kMostSize = std::size_t{1} << 30; // address space, not memory
 
     [[nodiscard]] std::size_t committed() const;
 
     FileDescriptor file_;
     char* base_ = nullptr;
-    std::size_t capacity_ = 0;  // bytes of the file that are allocated
+    std::size_t capacity_ = 0; // bytes of the file that are allocated
     std::size_t tail_ = 0;
-    std::size_t dropped_ = 0;   // bytes at the start that this process no longer keeps mapped in memory
+    std::size_t dropped_ = 0; // bytes at the start that this process no longer keeps mapped in memory
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

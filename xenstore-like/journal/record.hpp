@@ -10,11 +10,13 @@
 #include <cstring>
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-enum class RecordKind : std::uint8_t {
+enum class RecordKind : std::uint8_t
+{
     Change = 1,
-    Node = 2,  // snapshots: path, value, permissions
+    Node = 2, // snapshots: path, value, permissions
     Introduced = 3,
     Released = 4,
     Shutdown = 5,
@@ -23,19 +25,20 @@ enum class RecordKind : std::uint8_t {
     WatchRemoved = 8,
     WatchesReset = 9,
     SpecialPermissions = 10,
-    Request = 11,     // a ring's request whose effects belong to the same commit
-    RingOutput = 12,  // replies that did not fit into a ring
-    RingInput = 13,   // the beginning of a request that is longer than a ring
-    End = 14,         // the last record of a complete snapshot
-    RingPosition = 15,  // live updates: how far a ring was served
-    Listener = 16,      // live updates: the descriptor of the listening socket
-    Socket = 17,        // live updates: a local client with its descriptor, unread input and unsent output
-    SocketWatch = 18,   // live updates: a watch of the local client before
+    Request = 11,      // a ring's request whose effects belong to the same commit
+    RingOutput = 12,   // replies that did not fit into a ring
+    RingInput = 13,    // the beginning of a request that is longer than a ring
+    End = 14,          // the last record of a complete snapshot
+    RingPosition = 15, // live updates: how far a ring was served
+    Listener = 16,     // live updates: the descriptor of the listening socket
+    Socket = 17,       // live updates: a local client with its descriptor, unread input and unsent output
+    SocketWatch = 18,  // live updates: a watch of the local client before
     Quota = 19,
-    TransactionNumbers = 20,  // those before it may be in use
+    TransactionNumbers = 20, // those before it may be in use
 };
 
-class RecordWriter {
+class RecordWriter
+{
 public:
     RecordWriter(std::string& to, RecordKind kind) : to_(to), start_(to.size())
     {
@@ -50,7 +53,7 @@ public:
         std::memcpy(to_.data() + start_, &length, sizeof length);
     }
 
-    template <typename Number>
+    template<typename Number>
     void number(Number value)
     {
         static_assert(std::is_integral_v<Number>);
@@ -64,7 +67,8 @@ public:
     void permissions(PermissionList const& list)
     {
         number(static_cast<std::uint32_t>(list.size()));
-        for (auto const& permission : list) {
+        for (auto const& permission : list)
+        {
             number(permission.domain);
             number(permission.access);
         }
@@ -76,7 +80,8 @@ private:
 };
 
 // Reads fields; after the first one that is not there, valid() is false and every further field is empty.
-class RecordReader {
+class RecordReader
+{
 public:
     // Takes the next record from `bytes`; `bytes` is empty at the end, and valid() false if it is damaged.
     explicit RecordReader(std::string_view& bytes)
@@ -84,7 +89,8 @@ public:
         rest_ = bytes;
         auto const length = number<std::uint32_t>();
         valid_ = valid_ && length >= 1 && length <= rest_.size();
-        if (valid_) {
+        if (valid_)
+        {
             bytes.remove_prefix(sizeof length + length);
             rest_ = rest_.substr(0, length);
             kind_ = static_cast<RecordKind>(number<std::uint8_t>());
@@ -94,12 +100,13 @@ public:
     [[nodiscard]] bool valid() const { return valid_; }
     [[nodiscard]] RecordKind kind() const { return kind_; }
 
-    template <typename Number>
+    template<typename Number>
     Number number()
     {
         Number value{};
         valid_ = valid_ && rest_.size() >= sizeof value;
-        if (valid_) {
+        if (valid_)
+        {
             std::memcpy(&value, rest_.data(), sizeof value);
             rest_.remove_prefix(sizeof value);
         }
@@ -116,7 +123,8 @@ public:
     PermissionList permissions()
     {
         PermissionList list;
-        for (auto count = number<std::uint32_t>(); count > 0 && valid_; --count) {
+        for (auto count = number<std::uint32_t>(); count > 0 && valid_; --count)
+        {
             auto const domain = number<std::uint16_t>();
             list.push_back({domain, number<std::uint8_t>()});
         }
@@ -129,4 +137,4 @@ private:
     bool valid_ = true;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -8,14 +8,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 RingCells::~RingCells()
 {
-    if (cells_ != nullptr) {
+    if (cells_ != nullptr)
+    {
         ::munmap(cells_, kSize);
     }
-    if (file_ >= 0) {
+    if (file_ >= 0)
+    {
         ::close(file_);
     }
 }
@@ -23,11 +26,13 @@ RingCells::~RingCells()
 int RingCells::open(std::string const& path)
 {
     file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file_ < 0 || ::ftruncate(file_, static_cast<off_t>(kSize)) != 0) {
+    if (file_ < 0 || ::ftruncate(file_, static_cast<off_t>(kSize)) != 0)
+    {
         return errno;
     }
     void* const base = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
-    if (base == MAP_FAILED) {
+    if (base == MAP_FAILED)
+    {
         return errno;
     }
     cells_ = static_cast<std::uint64_t*>(base);
@@ -51,4 +56,4 @@ void RingCells::store(std::uint16_t domain, RingPosition const& position)
     std::atomic_ref<std::uint64_t>(cells_[domain]).store(word, std::memory_order_release);
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

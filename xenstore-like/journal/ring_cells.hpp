@@ -7,16 +7,19 @@
 #include <cstdint>
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-struct RingPosition {
-    std::uint32_t request_consumer = 0;   // end of the last request that was carried out
-    std::uint32_t response_producer = 0;  // end of what the domain was given
+struct RingPosition
+{
+    std::uint32_t request_consumer = 0;  // end of the last request that was carried out
+    std::uint32_t response_producer = 0; // end of what the domain was given
 
     bool operator==(RingPosition const&) const = default;
 };
 
-class RingCells {
+class RingCells
+{
 public:
     RingCells() = default;
     RingCells(RingCells const&) = delete;
@@ -39,4 +42,4 @@ private:
     std::uint64_t* cells_ = nullptr;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -8,9 +8,11 @@
 #include <memory>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class SnapshotEncoder {
+class SnapshotEncoder
+{
 public:
     explicit SnapshotEncoder(Store const& store);
 
@@ -18,9 +20,10 @@ public:
     bool step(Store const& store, std::size_t budget, std::string& out);
 
 private:
-    struct Pending {
+    struct Pending
+    {
         Node const* node;
-        std::shared_ptr<std::string const> parent;  // path of the directory, "" for the root's children
+        std::shared_ptr<std::string const> parent; // path of the directory, "" for the root's children
     };
 
     void encode_node(Pending const& pending, std::string& out);
@@ -39,4 +42,4 @@ void encode_quota(bool soft, std::string_view name, std::uint64_t value, std::st
 class RecordReader;
 bool restore_record(Store& store, RecordReader& record);
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -6,24 +6,28 @@
 #include <unordered_map>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-struct Account {
+struct Account
+{
     std::int64_t nodes = 0;
     std::int64_t node_bytes = 0;
     std::int64_t watches = 0;
     std::int64_t watch_bytes = 0;
     std::int64_t transactions = 0;
-    std::int64_t transaction_bytes = 0;  // what open transactions remember until they end
-    bool warned = false;                 // its exceeding of a quota, hard or soft, has been reported
+    std::int64_t transaction_bytes = 0; // what open transactions remember until they end
+    bool warned = false;                // its exceeding of a quota, hard or soft, has been reported
 
     [[nodiscard]] std::int64_t bytes() const { return node_bytes + watch_bytes + transaction_bytes; }
 };
 
 // Changes of node counts that a running transaction, or one request, has not committed yet.
-class AccountDelta {
+class AccountDelta
+{
 public:
-    struct Entry {
+    struct Entry
+    {
         std::uint16_t domain;
         std::int64_t nodes;
         std::int64_t bytes;
@@ -31,8 +35,10 @@ public:
 
     void add(std::uint16_t domain, std::int64_t nodes, std::int64_t bytes)
     {
-        for (auto& entry : entries_) {
-            if (entry.domain == domain) {
+        for (auto& entry : entries_)
+        {
+            if (entry.domain == domain)
+            {
                 entry.nodes += nodes;
                 entry.bytes += bytes;
                 return;
@@ -43,8 +49,10 @@ public:
 
     [[nodiscard]] Entry of(std::uint16_t domain) const
     {
-        for (auto const& entry : entries_) {
-            if (entry.domain == domain) {
+        for (auto const& entry : entries_)
+        {
+            if (entry.domain == domain)
+            {
                 return entry;
             }
         }
@@ -54,8 +62,10 @@ public:
     // True if nodes were created or removed, or changed their owner.
     [[nodiscard]] bool moves_nodes() const
     {
-        for (auto const& entry : entries_) {
-            if (entry.nodes != 0) {
+        for (auto const& entry : entries_)
+        {
+            if (entry.nodes != 0)
+            {
                 return true;
             }
         }
@@ -69,7 +79,8 @@ private:
     std::vector<Entry> entries_;
 };
 
-class Accounts {
+class Accounts
+{
 public:
     Account& of(std::uint16_t domain) { return accounts_[domain]; }
 
@@ -81,7 +92,8 @@ public:
 
     void apply(AccountDelta const& delta)
     {
-        for (auto const& entry : delta.entries()) {
+        for (auto const& entry : delta.entries())
+        {
             auto& account = accounts_[entry.domain];
             account.nodes += entry.nodes;
             account.node_bytes += entry.bytes;
@@ -96,4 +108,4 @@ private:
     std::unordered_map<std::uint16_t, Account> accounts_;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

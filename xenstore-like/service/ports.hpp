@@ -7,23 +7,26 @@
 #include <string>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 struct Client;
 struct Request;
 class Watch;
 
-enum class DomainEvent {
+enum class DomainEvent
+{
     Introduced,
     Released,
-    QuotaExceeded,      // a request was refused; reported once for a domain
-    SoftQuotaExceeded,  // the same for a quota that only warns
-    RingBroken,         // the domain violated the ring's protocol
-    NotRecorded,        // there was no room to record its end; a restarted daemon will notice it again
+    QuotaExceeded,     // a request was refused; reported once for a domain
+    SoftQuotaExceeded, // the same for a quota that only warns
+    RingBroken,        // the domain violated the ring's protocol
+    NotRecorded,       // there was no room to record its end; a restarted daemon will notice it again
 };
 
 // Connects and disconnects the shared rings of domains.
-class DomainHost {
+class DomainHost
+{
 public:
     virtual ~DomainHost() = default;
 
@@ -33,7 +36,8 @@ public:
 };
 
 // Makes committed state survive the daemon. Everything recorded between two commits becomes durable in one instant.
-class CommitLog {
+class CommitLog
+{
 public:
     virtual ~CommitLog() = default;
 
@@ -58,7 +62,8 @@ public:
 };
 
 // Hears what happens, for the log.
-class Observer {
+class Observer
+{
 public:
     virtual ~Observer() = default;
 
@@ -70,7 +75,8 @@ public:
 };
 
 // Carries out what xenstore-control asks of the daemon rather than of the store.
-class ControlHost {
+class ControlHost
+{
 public:
     virtual ~ControlHost() = default;
 
@@ -78,4 +84,4 @@ public:
     virtual bool control(std::vector<std::string_view> const& arguments, std::string& answer) = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

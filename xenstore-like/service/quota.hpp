@@ -6,28 +6,31 @@
 #include <cstdint>
 #include <string_view>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-struct Quotas {
-    std::uint64_t nodes = 1000;              // nodes that a domain may own
-    std::uint64_t watches = 128;             // watches that it may hold
-    std::uint64_t transactions = 10;         // transactions that it may have open
-    std::uint64_t transaction_nodes = 1024;  // nodes that one transaction may touch
-    std::uint64_t memory = 2621440;          // bytes of nodes, watches and unread output
-    std::uint64_t value_size = 2048;         // bytes of one node: name, value and permissions
-    std::uint64_t permissions = 5;           // entries of one permission list
+struct Quotas
+{
+    std::uint64_t nodes = 1000;             // nodes that a domain may own
+    std::uint64_t watches = 128;            // watches that it may hold
+    std::uint64_t transactions = 10;        // transactions that it may have open
+    std::uint64_t transaction_nodes = 1024; // nodes that one transaction may touch
+    std::uint64_t memory = 2621440;         // bytes of nodes, watches and unread output
+    std::uint64_t value_size = 2048;        // bytes of one node: name, value and permissions
+    std::uint64_t permissions = 5;          // entries of one permission list
     std::uint64_t path_length = kDefaultPathLength;
-    std::uint64_t path_depth = 64;           // components of one path
-    std::uint64_t outstanding = 20;          // requests under way; a ring never has more than one, see ring_connection.hpp
-    std::uint64_t soft_memory = 2097152;     // bytes above which a domain is reported, once
+    std::uint64_t path_depth = 64;       // components of one path
+    std::uint64_t outstanding = 20;      // requests under way; a ring never has more than one, see ring_connection.hpp
+    std::uint64_t soft_memory = 2097152; // bytes above which a domain is reported, once
 
     static constexpr std::uint64_t kDefaultPathLength = 2048;
 };
 
-struct QuotaName {
+struct QuotaName
+{
     std::string_view name;
     std::string_view meaning;
-    std::uint64_t Quotas::*value;
+    std::uint64_t Quotas::* value;
 };
 
 // In the order in which they are shown; path-depth is ours, the stock daemons have the others.
@@ -48,4 +51,4 @@ inline constexpr std::array<QuotaName, 1> kSoftQuotaNames = {{
     {"memory", "Total memory per domain (warning level)", &Quotas::soft_memory},
 }};
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -7,7 +7,8 @@
 #include <new>
 #include <utility>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 Store::Store(StoreSettings const& settings)
     : quotas_(settings.quotas), guest_output_limit_(settings.guest_output_limit),
@@ -20,8 +21,10 @@ Store::Store(StoreSettings const& settings)
 
 Store::~Store()
 {
-    for (auto& [id, client] : clients_) {
-        while (client->watches != nullptr) {
+    for (auto& [id, client] : clients_)
+    {
+        while (client->watches != nullptr)
+        {
             remove_watch(*client->watches);
         }
         client->transactions.clear();
@@ -51,15 +54,19 @@ Client& Store::connect_socket()
 
 void Store::disconnect(Client& client)
 {
-    while (client.watches != nullptr) {
+    while (client.watches != nullptr)
+    {
         remove_watch(*client.watches);
     }
     drop_all_transactions(client);
-    if (client.dirty) {
+    if (client.dirty)
+    {
         std::erase(dirty_, &client);
     }
-    if (client.socket) {
-        for (std::size_t i = 0; i < kOperationCount; ++i) {
+    if (client.socket)
+    {
+        for (std::size_t i = 0; i < kOperationCount; ++i)
+        {
             ended_sockets_.operations[i] += client.operations[i];
         }
         ended_sockets_.errors += client.errors;
@@ -69,7 +76,8 @@ void Store::disconnect(Client& client)
 
 Client* Store::take_dirty()
 {
-    if (dirty_.empty()) {
+    if (dirty_.empty())
+    {
         return nullptr;
     }
     Client* const client = dirty_.back();
@@ -80,7 +88,8 @@ Client* Store::take_dirty()
 
 void Store::mark_dirty(Client& client)
 {
-    if (!client.dirty) {
+    if (!client.dirty)
+    {
         client.dirty = true;
         dirty_.push_back(&client);
     }
@@ -100,12 +109,14 @@ void Store::acknowledge(Call& call)
 // A client that was connected to an earlier daemon may name a transaction that this one never saw.
 Transaction* Store::transaction_of(Client& client, std::uint32_t id)
 {
-    if (Transaction* found = client.transaction(id); found != nullptr) {
+    if (Transaction* found = client.transaction(id); found != nullptr)
+    {
         return found;
     }
     bool const earlier = static_cast<std::int32_t>(id - first_transaction_) < 0;
     auto const limit = client.privileged ? kRecoveredTransactions : quotas_.transactions;
-    if (!client.recovered || !earlier || client.transactions.size() >= limit) {
+    if (!client.recovered || !earlier || client.transactions.size() >= limit)
+    {
         return nullptr;
     }
     client.transactions.push_back(std::make_unique<Transaction>(id, tree_));
@@ -147,56 +158,70 @@ void Store::handle(Client& client, Request const& request)
 {
     Call call{client, request};
     int error = ENOSYS;
-    if (Handler const handler = handler_of(request.operation); handler != nullptr) {
+    if (Handler const handler = handler_of(request.operation); handler != nullptr)
+    {
         ++client.operations[request.operation];
         error = 0;
-        if (request.transaction_id != 0) {
+        if (request.transaction_id != 0)
+        {
             call.transaction = transaction_of(client, request.transaction_id);
             error = call.transaction == nullptr ? ENOENT : 0;
         }
-        if (error == 0) {
-            try {
+        if (error == 0)
+        {
+            try
+            {
                 error = (this->*handler)(call);
-            } catch (std::bad_alloc const&) {
+            }
+            catch (std::bad_alloc const&)
+            {
                 error = ENOMEM;
             }
         }
     }
-    if (error != 0) {
+    if (error != 0)
+    {
         ++client.errors;
         std::string_view const name = error_name(error);
         client.output.append(XS_ERROR, request.request_id, request.transaction_id, name, std::string_view("", 1));
-        if ((error == ENOSPC || error == E2BIG) && !client.privileged) {
+        if ((error == ENOSPC || error == E2BIG) && !client.privileged)
+        {
             warn(client.domain, DomainEvent::QuotaExceeded);
         }
     }
-    if (trace_) {
+    if (trace_)
+    {
         observer_->request_handled(client, request, error);
     }
 }
 
 void Store::report(DomainEvent event, std::uint16_t domain)
 {
-    if (observer_ != nullptr) {
+    if (observer_ != nullptr)
+    {
         observer_->domain_event(event, domain);
     }
 }
 
 void Store::warn(std::uint16_t domain, DomainEvent event)
 {
-    if (!std::exchange(accounts_.of(domain).warned, true)) {
+    if (!std::exchange(accounts_.of(domain).warned, true))
+    {
         report(event, domain);
     }
 }
 
 void Store::output_drained(Client& client)
 {
-    if (!client.missed_events) {
+    if (!client.missed_events)
+    {
         return;
     }
     client.missed_events = false;
-    for (Watch* watch = client.watches; watch != nullptr; watch = watch->next_of_client) {
-        if (watch->missed) {
+    for (Watch* watch = client.watches; watch != nullptr; watch = watch->next_of_client)
+    {
+        if (watch->missed)
+        {
             watch->missed = false;
             deliver(*watch, watch->path());
         }
@@ -209,9 +234,10 @@ void Store::reset_client(Client& client)
     drop_all_transactions(client);
     client.output.clear();
     client.missed_events = false;
-    if (log_ != nullptr) {
+    if (log_ != nullptr)
+    {
         log_->commit();
     }
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -14,23 +14,27 @@
 
 #include <unordered_set>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-struct Domain {
+struct Domain
+{
     Client* client = nullptr;
     std::uint64_t frame = 0;
     std::uint32_t port = 0;
-    bool shutdown = false;  // its shutdown was announced by @releaseDomain
+    bool shutdown = false; // its shutdown was announced by @releaseDomain
 };
 
-struct StoreSettings {
+struct StoreSettings
+{
     HashKey key = {};
     Quotas quotas = {};
-    std::size_t guest_output_limit = std::size_t{64} * 1024;         // unread bytes above which events are summarised
-    std::size_t socket_output_limit = std::size_t{8} * 1024 * 1024;  // the same for local clients
+    std::size_t guest_output_limit = std::size_t{64} * 1024;        // unread bytes above which events are summarised
+    std::size_t socket_output_limit = std::size_t{8} * 1024 * 1024; // the same for local clients
 };
 
-class Store {
+class Store
+{
 public:
     explicit Store(StoreSettings const& settings = {});
     Store(Store const&) = delete;
@@ -100,7 +104,8 @@ public:
     [[nodiscard]] std::uint32_t transaction_numbers_end() const { return transactions_end_; }
 
 private:
-    struct Call {
+    struct Call
+    {
         Client& client;
         Request const& request;
         Transaction* transaction = nullptr;
@@ -108,9 +113,10 @@ private:
     using Handler = int (Store::*)(Call&);
     static Handler handler_of(std::uint32_t operation);
 
-    struct CachedListing {
+    struct CachedListing
+    {
         std::uint64_t digest = 0;
-        std::string names;  // NUL after each
+        std::string names; // NUL after each
     };
 
     // store.cpp
@@ -196,8 +202,8 @@ private:
     std::string control_check() const;
     std::string control_memory_report() const;
 
-    static constexpr std::uint32_t kNumbersAtOnce = 1 << 16;          // transaction numbers that one record allows
-    static constexpr std::uint64_t kRecoveredTransactions = 1024;  // of an earlier daemon, for one local client
+    static constexpr std::uint32_t kNumbersAtOnce = 1 << 16;      // transaction numbers that one record allows
+    static constexpr std::uint64_t kRecoveredTransactions = 1024; // of an earlier daemon, for one local client
 
     Quotas quotas_;
     std::size_t guest_output_limit_;
@@ -211,7 +217,7 @@ private:
     std::unordered_map<std::uint16_t, Domain> domains_;
     // Paths of nodes that a guest came to own outside its own directory: what has to be removed when it dies.
     std::unordered_map<std::uint16_t, std::unordered_set<std::string>> owned_outside_;
-    std::unordered_multimap<std::uint16_t, std::uint16_t> targeted_by_;  // target to the domains that act for it
+    std::unordered_multimap<std::uint16_t, std::uint16_t> targeted_by_; // target to the domains that act for it
     PermissionList introduce_permissions_{{0, kAccessNone}};
     PermissionList release_permissions_{{0, kAccessNone}};
     std::vector<Client*> dirty_;
@@ -223,10 +229,10 @@ private:
     std::uint32_t next_client_ = 1;
     Observer* observer_ = nullptr;
     bool trace_ = false;
-    Counters ended_sockets_;  // of local clients that have gone
+    Counters ended_sockets_; // of local clients that have gone
     std::uint32_t next_transaction_ = 1;
-    std::uint32_t first_transaction_ = 1;  // earlier numbers belong to transactions of earlier daemons
+    std::uint32_t first_transaction_ = 1; // earlier numbers belong to transactions of earlier daemons
     std::uint32_t transactions_end_ = 1;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -4,14 +4,17 @@
 
 #include <algorithm>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr int kUnknownCommand = -1;
 
 // The stock daemon's layout, which scripts read: name, colon, right-aligned value, meaning.
-void put(std::string& to, std::string_view name, std::uint64_t value, std::string_view meaning = {}, std::size_t width = 17)
+void put(std::string& to, std::string_view name, std::uint64_t value, std::string_view meaning = {},
+         std::size_t width = 17)
 {
     std::string const number = std::to_string(value);
     to.append(name);
@@ -19,47 +22,55 @@ void put(std::string& to, std::string_view name, std::uint64_t value, std::strin
     to += ": ";
     to.append(number.size() < 8 ? 8 - number.size() : 0, ' ');
     to += number;
-    if (!meaning.empty()) {
+    if (!meaning.empty())
+    {
         to += ' ';
         to += meaning;
     }
     to += '\n';
 }
 
-std::uint64_t Quotas::*quota_called(bool soft, std::string_view name)
+std::uint64_t Quotas::* quota_called(bool soft, std::string_view name)
 {
     auto const find = [&](auto const& names) -> std::uint64_t Quotas::* {
-        auto const* const found = std::find_if(names.begin(), names.end(), [&](auto const& entry) { return entry.name == name; });
+        auto const* const found =
+            std::find_if(names.begin(), names.end(), [&](auto const& entry) { return entry.name == name; });
         return found == names.end() ? nullptr : found->value;
     };
     return soft ? find(kSoftQuotaNames) : find(kQuotaNames);
 }
 
-}  // namespace
+} // namespace
 
 int Store::do_control(Call& call)
 {
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         return EACCES;
     }
     StringList strings(call.request.payload);
     std::vector<std::string_view> arguments;
     std::string_view argument;
-    while (strings.next(argument)) {
+    while (strings.next(argument))
+    {
         arguments.push_back(argument);
     }
-    if (arguments.empty()) {
+    if (arguments.empty())
+    {
         return EINVAL;
     }
     std::string answer;
     int error = control_command(arguments, answer);
-    if (error == kUnknownCommand) {
+    if (error == kUnknownCommand)
+    {
         error = control_host_ != nullptr && control_host_->control(arguments, answer) ? 0 : EINVAL;
     }
-    if (error != 0) {
+    if (error != 0)
+    {
         return error;
     }
-    if (answer.size() >= kPayloadMax) {
+    if (answer.size() >= kPayloadMax)
+    {
         answer.resize(kPayloadMax - 1);
     }
     reply(call, answer, std::string_view("", 1));
@@ -68,13 +79,20 @@ int Store::do_control(Call& call)
 
 int Store::control_command(std::vector<std::string_view> const& arguments, std::string& answer)
 {
-    if (arguments[0] == "check") {
+    if (arguments[0] == "check")
+    {
         answer = control_check();
-    } else if (arguments[0] == "quota" || arguments[0] == "quota-soft") {
+    }
+    else if (arguments[0] == "quota" || arguments[0] == "quota-soft")
+    {
         return control_quota({arguments.begin() + 1, arguments.end()}, arguments[0] == "quota-soft", answer);
-    } else if (arguments[0] == "memreport") {
+    }
+    else if (arguments[0] == "memreport")
+    {
         answer = control_memory_report();
-    } else {
+    }
+    else
+    {
         return kUnknownCommand;
     }
     return 0;
@@ -82,17 +100,20 @@ int Store::control_command(std::vector<std::string_view> const& arguments, std::
 
 int Store::control_quota(std::vector<std::string_view> const& arguments, bool soft, std::string& answer)
 {
-    if (arguments.empty()) {
+    if (arguments.empty())
+    {
         answer = "Quota settings:\n";
         auto const show = [&](auto const& names) {
-            for (auto const& quota : names) {
+            for (auto const& quota : names)
+            {
                 put(answer, quota.name, quotas_.*quota.value, quota.meaning);
             }
         };
         soft ? show(kSoftQuotaNames) : show(kQuotaNames);
         return 0;
     }
-    if (arguments.size() == 3 && arguments[0] == "set") {
+    if (arguments.size() == 3 && arguments[0] == "set")
+    {
         answer = "OK";
         return set_quota(soft, arguments[1], arguments[2]);
     }
@@ -102,15 +123,19 @@ int Store::control_quota(std::vector<std::string_view> const& arguments, bool so
 int Store::set_quota(bool soft, std::string_view name, std::string_view text)
 {
     std::uint64_t number = 0;
-    std::uint64_t Quotas::*const quota = quota_called(soft, name);
-    if (quota == nullptr || !parse_number(text, number) || number > 0x7fffffff) {
+    std::uint64_t Quotas::* const quota = quota_called(soft, name);
+    if (quota == nullptr || !parse_number(text, number) || number > 0x7fffffff)
+    {
         return EINVAL;
     }
-    if (quota == &Quotas::outstanding && number == 0) {
-        return EINVAL;  // nobody could be served
+    if (quota == &Quotas::outstanding && number == 0)
+    {
+        return EINVAL; // nobody could be served
     }
-    if (log_ != nullptr) {
-        if (int const error = log_->prepare(name.size()); error != 0) {
+    if (log_ != nullptr)
+    {
+        if (int const error = log_->prepare(name.size()); error != 0)
+        {
             return error;
         }
         log_->quota(soft, name, number);
@@ -122,7 +147,8 @@ int Store::set_quota(bool soft, std::string_view name, std::string_view text)
 
 void Store::restore_quota(bool soft, std::string_view name, std::uint64_t value)
 {
-    if (std::uint64_t Quotas::*const quota = quota_called(soft, name); quota != nullptr) {
+    if (std::uint64_t Quotas::* const quota = quota_called(soft, name); quota != nullptr)
+    {
         quotas_.*quota = value;
     }
 }
@@ -132,9 +158,12 @@ bool Store::show_usage(std::string_view whose, std::string& answer) const
 {
     Account shown;
     std::uint64_t domain = 0;
-    if (whose == "max") {
-        for (auto const& [id, account] : accounts_.all()) {
-            if (id != 0) {
+    if (whose == "max")
+    {
+        for (auto const& [id, account] : accounts_.all())
+        {
+            if (id != 0)
+            {
                 shown.nodes = std::max(shown.nodes, account.nodes);
                 shown.watches = std::max(shown.watches, account.watches);
                 shown.transactions = std::max(shown.transactions, account.transactions);
@@ -142,13 +171,17 @@ bool Store::show_usage(std::string_view whose, std::string& answer) const
             }
         }
         answer = "Max. used by any guest:\n";
-    } else {
+    }
+    else
+    {
         bool const known = parse_number(whose, domain) && domain <= 0xffff &&
                            (domain == 0 || domains_.contains(static_cast<std::uint16_t>(domain)));
-        if (!known) {
+        if (!known)
+        {
             return false;
         }
-        if (auto const* const account = accounts_.find(static_cast<std::uint16_t>(domain)); account != nullptr) {
+        if (auto const* const account = accounts_.find(static_cast<std::uint16_t>(domain)); account != nullptr)
+        {
             shown = *account;
         }
         answer = "Domain " + std::to_string(domain) + ":\n";
@@ -168,23 +201,29 @@ std::string Store::control_check() const
     std::string answer;
     for_each_below(*tree_.root(), path, [&](std::string const& at, Node const& node) {
         ++owned[nodes_.permissions().owner(node.permissions)];
-        if (at != path && !valid_absolute_path(at)) {
+        if (at != path && !valid_absolute_path(at))
+        {
             answer += "node with an invalid path: " + at + "\n";
         }
     });
-    for (auto const& [domain, count] : owned) {
+    for (auto const& [domain, count] : owned)
+    {
         auto const* const account = accounts_.find(domain);
-        if (account == nullptr || account->nodes != count) {
-            answer += "domain " + std::to_string(domain) + " owns " + std::to_string(count) + " nodes, its account says " +
-                      std::to_string(account == nullptr ? 0 : account->nodes) + "\n";
+        if (account == nullptr || account->nodes != count)
+        {
+            answer += "domain " + std::to_string(domain) + " owns " + std::to_string(count) +
+                      " nodes, its account says " + std::to_string(account == nullptr ? 0 : account->nodes) + "\n";
         }
     }
     std::size_t watches = 0;
-    for (auto const& [id, client] : clients_) {
+    for (auto const& [id, client] : clients_)
+    {
         watches += client->watch_count;
     }
-    if (watches != watches_.size()) {
-        answer += "clients hold " + std::to_string(watches) + " watches, the index " + std::to_string(watches_.size()) + "\n";
+    if (watches != watches_.size())
+    {
+        answer +=
+            "clients hold " + std::to_string(watches) + " watches, the index " + std::to_string(watches_.size()) + "\n";
     }
     return answer.empty() ? "OK" : answer;
 }
@@ -194,7 +233,8 @@ std::string Store::control_memory_report() const
     std::string answer;
     std::size_t transactions = 0;
     std::size_t unread = 0;
-    for (auto const& [id, client] : clients_) {
+    for (auto const& [id, client] : clients_)
+    {
         transactions += client->transactions.size();
         unread += client->output.size();
     }
@@ -210,4 +250,4 @@ std::string Store::control_memory_report() const
     return answer;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

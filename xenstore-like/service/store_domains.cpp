@@ -4,7 +4,8 @@
 
 #include <utility>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 Domain const* Store::domain(std::uint16_t id) const
 {
@@ -16,25 +17,31 @@ int Store::introduce(std::uint16_t domain, std::uint64_t frame, std::uint32_t po
 {
     auto const found = domains_.find(domain);
     bool const known = found != domains_.end();
-    if (log_ != nullptr) {
-        if (int const error = log_->prepare(0); error != 0) {
+    if (log_ != nullptr)
+    {
+        if (int const error = log_->prepare(0); error != 0)
+        {
             return error;
         }
     }
     Client& client = known ? *found->second.client : add_client(domain, false);
     int const error = host_ == nullptr ? 0 : host_->attach(client, frame, port);
-    if (error != 0) {
-        if (!known) {
+    if (error != 0)
+    {
+        if (!known)
+        {
             disconnect(client);
         }
         return error;
     }
     domains_[domain] = {&client, frame, port, known && found->second.shutdown};
-    if (log_ != nullptr) {
+    if (log_ != nullptr)
+    {
         log_->domain_introduced(domain, frame, port);
         log_->commit();
     }
-    if (!known) {
+    if (!known)
+    {
         report(DomainEvent::Introduced, domain);
         fire_special(kIntroduceWatch);
     }
@@ -46,20 +53,26 @@ int Store::do_introduce(Call& call)
     StringList arguments(call.request.payload);
     std::string_view text[3];
     std::uint64_t number[3];
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         return EACCES;
     }
-    for (int i = 0; i < 3; ++i) {
-        if (!arguments.next(text[i]) || !parse_number(text[i], number[i])) {
+    for (int i = 0; i < 3; ++i)
+    {
+        if (!arguments.next(text[i]) || !parse_number(text[i], number[i]))
+        {
             return EINVAL;
         }
     }
     constexpr std::uint64_t kFirstReservedDomain = 0x7ff0;
-    if (number[0] == 0 || number[0] >= kFirstReservedDomain || number[2] == 0 || number[2] > 0x7fffffff) {
+    if (number[0] == 0 || number[0] >= kFirstReservedDomain || number[2] == 0 || number[2] > 0x7fffffff)
+    {
         return EINVAL;
     }
-    int const error = introduce(static_cast<std::uint16_t>(number[0]), number[1], static_cast<std::uint32_t>(number[2]));
-    if (error == 0) {
+    int const error =
+        introduce(static_cast<std::uint16_t>(number[0]), number[1], static_cast<std::uint32_t>(number[2]));
+    if (error == 0)
+    {
         acknowledge(call);
     }
     return error;
@@ -70,7 +83,8 @@ int Store::domain_argument(Call const& call, std::uint16_t& domain) const
     StringList arguments(call.request.payload);
     std::string_view text;
     std::uint64_t number = 0;
-    if (!arguments.next(text) || !parse_number(text, number) || number > 0xffff) {
+    if (!arguments.next(text) || !parse_number(text, number) || number > 0xffff)
+    {
         return EINVAL;
     }
     domain = static_cast<std::uint16_t>(number);
@@ -80,16 +94,20 @@ int Store::domain_argument(Call const& call, std::uint16_t& domain) const
 int Store::do_release(Call& call)
 {
     std::uint16_t domain = 0;
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         return EACCES;
     }
-    if (int const error = domain_argument(call, domain); error != 0) {
+    if (int const error = domain_argument(call, domain); error != 0)
+    {
         return error;
     }
-    if (domain == 0) {
+    if (domain == 0)
+    {
         return EINVAL;
     }
-    if (!domains_.contains(domain)) {
+    if (!domains_.contains(domain))
+    {
         return ENOENT;
     }
     release_domain(domain);
@@ -101,7 +119,8 @@ int Store::do_release(Call& call)
 int Store::do_get_domain_path(Call& call)
 {
     std::uint16_t domain = 0;
-    if (int const error = domain_argument(call, domain); error != 0) {
+    if (int const error = domain_argument(call, domain); error != 0)
+    {
         return error;
     }
     reply(call, domain_path(domain), std::string_view("", 1));
@@ -111,7 +130,8 @@ int Store::do_get_domain_path(Call& call)
 int Store::do_is_domain_introduced(Call& call)
 {
     std::uint16_t domain = 0;
-    if (int const error = domain_argument(call, domain); error != 0) {
+    if (int const error = domain_argument(call, domain); error != 0)
+    {
         return error;
     }
     bool const introduced = domain == 0 || domains_.contains(domain);
@@ -122,18 +142,23 @@ int Store::do_is_domain_introduced(Call& call)
 int Store::do_resume(Call& call)
 {
     std::uint16_t domain = 0;
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         return EACCES;
     }
-    if (int const error = domain_argument(call, domain); error != 0) {
+    if (int const error = domain_argument(call, domain); error != 0)
+    {
         return error;
     }
     auto const found = domains_.find(domain);
-    if (found == domains_.end()) {
+    if (found == domains_.end())
+    {
         return ENOENT;
     }
-    if (log_ != nullptr) {
-        if (int const error = log_->prepare(0); error != 0) {
+    if (log_ != nullptr)
+    {
+        if (int const error = log_->prepare(0); error != 0)
+        {
             return error;
         }
         log_->domain_shutdown(domain, false);
@@ -149,21 +174,27 @@ int Store::do_set_target(Call& call)
     StringList arguments(call.request.payload);
     std::string_view text[2];
     std::uint64_t number[2];
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         return EACCES;
     }
-    for (int i = 0; i < 2; ++i) {
-        if (!arguments.next(text[i]) || !parse_number(text[i], number[i]) || number[i] > 0xffff) {
+    for (int i = 0; i < 2; ++i)
+    {
+        if (!arguments.next(text[i]) || !parse_number(text[i], number[i]) || number[i] > 0xffff)
+        {
             return EINVAL;
         }
     }
     auto const found = domains_.find(static_cast<std::uint16_t>(number[0]));
     auto const target = static_cast<std::uint16_t>(number[1]);
-    if (found == domains_.end() || !domains_.contains(target)) {
+    if (found == domains_.end() || !domains_.contains(target))
+    {
         return ENOENT;
     }
-    if (log_ != nullptr) {
-        if (int const error = log_->prepare(0); error != 0) {
+    if (log_ != nullptr)
+    {
+        if (int const error = log_->prepare(0); error != 0)
+        {
             return error;
         }
         log_->domain_target(found->first, target);
@@ -177,7 +208,8 @@ int Store::do_set_target(Call& call)
 void Store::restore_target(std::uint16_t domain, std::uint16_t target)
 {
     auto const found = domains_.find(domain);
-    if (found != domains_.end()) {
+    if (found != domains_.end())
+    {
         found->second.client->target = target;
         targeted_by_.emplace(target, domain);
     }
@@ -186,24 +218,30 @@ void Store::restore_target(std::uint16_t domain, std::uint16_t target)
 void Store::domains_ended(std::vector<std::uint16_t> const& gone, std::vector<std::uint16_t> const& shut_down)
 {
     bool changed = false;
-    for (std::uint16_t const domain : shut_down) {
+    for (std::uint16_t const domain : shut_down)
+    {
         auto const found = domains_.find(domain);
-        if (found != domains_.end() && !found->second.shutdown) {
+        if (found != domains_.end() && !found->second.shutdown)
+        {
             found->second.shutdown = true;
             changed = true;
-            if (log_ != nullptr && log_->prepare(0) == 0) {
+            if (log_ != nullptr && log_->prepare(0) == 0)
+            {
                 log_->domain_shutdown(domain, true);
                 log_->commit();
             }
         }
     }
-    for (std::uint16_t const domain : gone) {
-        if (domains_.contains(domain)) {
+    for (std::uint16_t const domain : gone)
+    {
+        if (domains_.contains(domain))
+        {
             release_domain(domain);
             changed = true;
         }
     }
-    if (changed) {
+    if (changed)
+    {
         fire_special(kReleaseWatch);
     }
 }
@@ -214,7 +252,8 @@ void Store::release_domain(std::uint16_t domain)
 {
     auto const found = domains_.find(domain);
     Client& client = *found->second.client;
-    if (host_ != nullptr) {
+    if (host_ != nullptr)
+    {
         host_->detach(client);
     }
     domains_.erase(found);
@@ -228,18 +267,22 @@ void Store::release_domain(std::uint16_t domain)
 // may still show them, but no longer who owned them.
 void Store::record_release(std::uint16_t domain, std::vector<std::string> const& owned)
 {
-    if (log_ == nullptr) {
+    if (log_ == nullptr)
+    {
         return;
     }
     std::size_t bytes = 0;
-    for (std::string const& at : owned) {
+    for (std::string const& at : owned)
+    {
         bytes += at.size() + 64;
     }
-    if (log_->prepare(bytes) != 0) {
+    if (log_->prepare(bytes) != 0)
+    {
         report(DomainEvent::NotRecorded, domain);
         return;
     }
-    for (std::string const& at : owned) {
+    for (std::string const& at : owned)
+    {
         log_->change({ChangeKind::Remove, at, {}, nullptr, 0});
     }
     log_->domain_released(domain);
@@ -250,18 +293,22 @@ void Store::record_release(std::uint16_t domain, std::vector<std::string> const&
 void Store::forget_domain(std::uint16_t domain, Client& client, std::vector<std::string> const& owned)
 {
     auto const [first, last] = targeted_by_.equal_range(domain);
-    for (auto it = first; it != last; ++it) {
+    for (auto it = first; it != last; ++it)
+    {
         auto const stub = domains_.find(it->second);
-        if (stub != domains_.end() && stub->second.client->target == domain) {
+        if (stub != domains_.end() && stub->second.client->target == domain)
+        {
             stub->second.client->target.reset();
         }
     }
     targeted_by_.erase(domain);
     disconnect(client);
     CommitLog* const log = std::exchange(log_, nullptr);
-    for (std::string const& at : owned) {
+    for (std::string const& at : owned)
+    {
         Walk const walk = tree_.walk(at);
-        if (at.size() > 1 && walk.node != nullptr) {
+        if (at.size() > 1 && walk.node != nullptr)
+        {
             commit_single({ChangeKind::Remove, at, {}, nullptr, 0}, walk);
         }
     }
@@ -276,22 +323,28 @@ std::vector<std::string> Store::owned_nodes(std::uint16_t domain) const
 {
     std::vector<std::string> owned;
     auto const* account = accounts_.find(domain);
-    if (account == nullptr || account->nodes <= 0) {
+    if (account == nullptr || account->nodes <= 0)
+    {
         return owned;
     }
     auto const& pool = nodes_.permissions();
     std::string path = domain_path(domain);
-    if (Node const* const home = tree_.find(path); home != nullptr) {
+    if (Node const* const home = tree_.find(path); home != nullptr)
+    {
         for_each_below(*home, path, [&](std::string const& at, Node const& node) {
-            if (pool.owner(node.permissions) == domain && (owned.empty() || !is_same_or_below(owned.back(), at))) {
+            if (pool.owner(node.permissions) == domain && (owned.empty() || !is_same_or_below(owned.back(), at)))
+            {
                 owned.push_back(at);
             }
         });
     }
-    if (auto const outside = owned_outside_.find(domain); outside != owned_outside_.end()) {
-        for (std::string const& at : outside->second) {
+    if (auto const outside = owned_outside_.find(domain); outside != owned_outside_.end())
+    {
+        for (std::string const& at : outside->second)
+        {
             Node const* const node = tree_.find(at);
-            if (node != nullptr && pool.owner(node->permissions) == domain) {
+            if (node != nullptr && pool.owner(node->permissions) == domain)
+            {
                 owned.push_back(at);
             }
         }
@@ -311,11 +364,12 @@ Client& Store::restore_domain(std::uint16_t domain, std::uint64_t frame, std::ui
 void Store::forget_restored_domain(std::uint16_t domain)
 {
     auto const found = domains_.find(domain);
-    if (found != domains_.end()) {
+    if (found != domains_.end())
+    {
         Client& client = *found->second.client;
         domains_.erase(found);
         forget_domain(domain, client, owned_nodes(domain));
     }
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

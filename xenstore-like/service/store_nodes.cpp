@@ -4,19 +4,22 @@
 
 #include <charconv>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr std::string_view kNul("", 1);
 
-}  // namespace
+} // namespace
 
 // The names of a node's children, each followed by NUL. The last listing is kept: reading a long directory in
 // parts, or again and again, walks it once.
 std::string const& Store::listing_of(Node const& node)
 {
-    if (node.children_digest != listing_.digest || node.children == nullptr) {
+    if (node.children_digest != listing_.digest || node.children == nullptr)
+    {
         listing_.names.clear();
         Tree::for_each_child(node, [&](Node const& child) {
             child.append_name(listing_.names);
@@ -33,17 +36,21 @@ int Store::do_directory(Call& call)
     std::string_view argument;
     NodePath path;
     Walk walk;
-    if (!single_string(call.request.payload, argument)) {
+    if (!single_string(call.request.payload, argument))
+    {
         return EINVAL;
     }
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, walk); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, walk); error != 0)
+    {
         return error;
     }
     std::string const& names = listing_of(*walk.node);
-    if (names.size() > kPayloadMax) {
+    if (names.size() > kPayloadMax)
+    {
         return E2BIG;
     }
     reply(call, names);
@@ -61,25 +68,30 @@ int Store::do_directory_part(Call& call)
     NodePath path;
     Walk walk;
     if (!arguments.next(argument) || !arguments.next(offset_text) || !arguments.at_end() ||
-        !parse_number(offset_text, offset)) {
+        !parse_number(offset_text, offset))
+    {
         return EINVAL;
     }
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, walk); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessRead, kSawChildren, walk); error != 0)
+    {
         return error;
     }
     std::string const& names = listing_of(*walk.node);
     char number[24];
-    std::uint64_t const generation = fold_multiply(walk.node->children_digest ^ nodes_.key().second, nodes_.key().first);
+    std::uint64_t const generation =
+        fold_multiply(walk.node->children_digest ^ nodes_.key().second, nodes_.key().first);
     char* number_end = std::to_chars(number, number + sizeof number - 1, generation).ptr;
     *number_end++ = '\0';
     std::string_view const head(number, static_cast<std::size_t>(number_end - number));
     std::string_view rest = std::string_view(names).substr(std::min<std::uint64_t>(offset, names.size()));
     std::size_t const room = kPayloadMax - head.size() - 1;
-    if (rest.size() <= room) {
-        reply(call, head, {rest.data(), rest.size() + 1});  // with the NUL that std::string keeps behind its end
+    if (rest.size() <= room)
+    {
+        reply(call, head, {rest.data(), rest.size() + 1}); // with the NUL that std::string keeps behind its end
         return 0;
     }
     std::size_t const end = rest.substr(0, room).rfind('\0');
@@ -92,13 +104,16 @@ int Store::do_read(Call& call)
     std::string_view argument;
     NodePath path;
     Walk walk;
-    if (!single_string(call.request.payload, argument)) {
+    if (!single_string(call.request.payload, argument))
+    {
         return EINVAL;
     }
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessRead, kSawValue, walk); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessRead, kSawValue, walk); error != 0)
+    {
         return error;
     }
     reply(call, walk.node->value());
@@ -111,18 +126,22 @@ int Store::do_write(Call& call)
     std::string_view argument;
     NodePath path;
     Walk walk;
-    if (!arguments.next(argument)) {
+    if (!arguments.next(argument))
+    {
         return EINVAL;
     }
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
     std::string_view const value = arguments.rest();
-    if (int const error = open_for_change(call, path.text, value.size(), walk); error != 0) {
+    if (int const error = open_for_change(call, path.text, value.size(), walk); error != 0)
+    {
         return error;
     }
     ChangeView const change{ChangeKind::Write, path.text, value, nullptr, call.client.domain};
-    if (int const error = perform(call, change, walk); error != 0) {
+    if (int const error = perform(call, change, walk); error != 0)
+    {
         return error;
     }
     acknowledge(call);
@@ -134,18 +153,23 @@ int Store::do_make_directory(Call& call)
     std::string_view argument;
     NodePath path;
     Walk walk;
-    if (!single_string(call.request.payload, argument)) {
+    if (!single_string(call.request.payload, argument))
+    {
         return EINVAL;
     }
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
-    if (int const error = open_for_change(call, path.text, 0, walk); error != 0) {
+    if (int const error = open_for_change(call, path.text, 0, walk); error != 0)
+    {
         return error;
     }
-    if (walk.node == nullptr) {
+    if (walk.node == nullptr)
+    {
         ChangeView const change{ChangeKind::MakeDirectory, path.text, {}, nullptr, call.client.domain};
-        if (int const error = perform(call, change, walk); error != 0) {
+        if (int const error = perform(call, change, walk); error != 0)
+        {
             return error;
         }
     }
@@ -159,22 +183,29 @@ int Store::do_remove(Call& call)
     std::string_view argument;
     NodePath path;
     Walk walk;
-    if (!single_string(call.request.payload, argument)) {
+    if (!single_string(call.request.payload, argument))
+    {
         return EINVAL;
     }
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
-    if (path.text == "/") {
+    if (path.text == "/")
+    {
         return EINVAL;
     }
     int error = open_node(call, path.text, kAccessWrite, 0, walk);
-    if (error == 0) {
+    if (error == 0)
+    {
         error = perform(call, {ChangeKind::Remove, path.text, {}, nullptr, call.client.domain}, walk);
-    } else if (error == ENOENT && view(call).find(parent_path(path.text)) != nullptr) {
+    }
+    else if (error == ENOENT && view(call).find(parent_path(path.text)) != nullptr)
+    {
         error = 0;
     }
-    if (error == 0) {
+    if (error == 0)
+    {
         acknowledge(call);
     }
     return error;
@@ -185,27 +216,35 @@ int Store::do_get_permissions(Call& call)
     std::string_view argument;
     NodePath path;
     Walk walk;
-    if (!single_string(call.request.payload, argument)) {
+    if (!single_string(call.request.payload, argument))
+    {
         return EINVAL;
     }
     PermissionList const* list = special_permissions(argument);
-    if (list == nullptr) {
-        if (int const error = argument_path(call, argument, path); error != 0) {
+    if (list == nullptr)
+    {
+        if (int const error = argument_path(call, argument, path); error != 0)
+        {
             return error;
         }
-        if (int const error = open_node(call, path.text, kAccessRead, kSawPermissions, walk); error != 0) {
+        if (int const error = open_node(call, path.text, kAccessRead, kSawPermissions, walk); error != 0)
+        {
             return error;
         }
         list = &nodes_.permissions().list(walk.node->permissions);
-    } else if ((access_of(call.client, *list) & kAccessRead) == 0) {
+    }
+    else if ((access_of(call.client, *list) & kAccessRead) == 0)
+    {
         return EACCES;
     }
     std::string text;
-    for (auto const& permission : *list) {
+    for (auto const& permission : *list)
+    {
         text += format_permission(permission);
         text += kNul;
     }
-    if (text.size() > kPayloadMax) {
+    if (text.size() > kPayloadMax)
+    {
         return E2BIG;
     }
     reply(call, text);
@@ -218,40 +257,51 @@ int Store::do_set_permissions(Call& call)
     std::string_view argument;
     std::string_view text;
     PermissionList list;
-    if (!arguments.next(argument)) {
+    if (!arguments.next(argument))
+    {
         return EINVAL;
     }
-    while (arguments.next(text)) {
-        if (!parse_permission(text, list.emplace_back())) {
+    while (arguments.next(text))
+    {
+        if (!parse_permission(text, list.emplace_back()))
+        {
             return EINVAL;
         }
     }
-    if (list.empty() || !arguments.at_end()) {
+    if (list.empty() || !arguments.at_end())
+    {
         return EINVAL;
     }
-    if (!call.client.privileged && list.size() > quotas_.permissions) {
+    if (!call.client.privileged && list.size() > quotas_.permissions)
+    {
         return ENOSPC;
     }
-    if (special_permissions(argument) != nullptr) {
+    if (special_permissions(argument) != nullptr)
+    {
         return set_special_permissions(call, argument, list);
     }
     NodePath path;
     Walk walk;
-    if (int const error = argument_path(call, argument, path); error != 0) {
+    if (int const error = argument_path(call, argument, path); error != 0)
+    {
         return error;
     }
-    if (int const error = open_node(call, path.text, kAccessWrite, kSawPermissions, walk); error != 0) {
+    if (int const error = open_node(call, path.text, kAccessWrite, kSawPermissions, walk); error != 0)
+    {
         return error;
     }
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         std::uint16_t const owner = nodes_.permissions().owner(walk.node->permissions);
         bool const is_owner = owner == call.client.domain || owner == call.client.target;
-        if (!is_owner || list.front().domain != owner) {
+        if (!is_owner || list.front().domain != owner)
+        {
             return is_owner ? EPERM : EACCES;
         }
     }
     ChangeView const change{ChangeKind::SetPermissions, path.text, {}, &list, call.client.domain};
-    if (int const error = perform(call, change, walk); error != 0) {
+    if (int const error = perform(call, change, walk); error != 0)
+    {
         return error;
     }
     acknowledge(call);
@@ -260,7 +310,8 @@ int Store::do_set_permissions(Call& call)
 
 PermissionList const* Store::special_permissions(std::string_view name) const
 {
-    if (name == kIntroduceWatch) {
+    if (name == kIntroduceWatch)
+    {
         return &introduce_permissions_;
     }
     return name == kReleaseWatch ? &release_permissions_ : nullptr;
@@ -268,11 +319,14 @@ PermissionList const* Store::special_permissions(std::string_view name) const
 
 int Store::set_special_permissions(Call& call, std::string_view name, PermissionList const& list)
 {
-    if (!call.client.privileged) {
+    if (!call.client.privileged)
+    {
         return EACCES;
     }
-    if (log_ != nullptr) {
-        if (int const error = log_->prepare(name.size() + list.size() * sizeof(Permission)); error != 0) {
+    if (log_ != nullptr)
+    {
+        if (int const error = log_->prepare(name.size() + list.size() * sizeof(Permission)); error != 0)
+        {
             return error;
         }
         log_->special_permissions(name, list);
@@ -288,4 +342,4 @@ void Store::restore_special_permissions(std::string_view name, PermissionList co
     (name == kIntroduceWatch ? introduce_permissions_ : release_permissions_) = list;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -7,17 +7,19 @@
 #include <string>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // What of a node a request depended on.
 inline constexpr std::uint8_t kSawExistence = 1;
 inline constexpr std::uint8_t kSawValue = 2;
 inline constexpr std::uint8_t kSawChildren = 4;
 inline constexpr std::uint8_t kSawPermissions = 8;
-inline constexpr std::uint8_t kChanged = 16;  // no dependency: the transaction changed the node itself
+inline constexpr std::uint8_t kChanged = 16; // no dependency: the transaction changed the node itself
 
 // The paths lie behind each other in one string and are found through a table of their hashes.
-class AccessLog {
+class AccessLog
+{
 public:
     explicit AccessLog(HashKey const& key) : key_(key) {}
 
@@ -25,14 +27,18 @@ public:
     std::uint8_t note(std::string_view path, std::uint8_t saw);
 
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
-    [[nodiscard]] std::size_t bytes() const { return paths_.size() + entries_.size() * (sizeof(Entry) + 2 * sizeof slots_[0]); }
+    [[nodiscard]] std::size_t bytes() const
+    {
+        return paths_.size() + entries_.size() * (sizeof(Entry) + 2 * sizeof slots_[0]);
+    }
 
     // True if everything that was seen in `then` reads the same in `now`. Contents are compared rather than
     // versions, so a node that was changed and changed back is no conflict.
     [[nodiscard]] bool still_holds(Tree const& then, Tree const& now) const;
 
 private:
-    struct Entry {
+    struct Entry
+    {
         std::uint64_t hash;
         std::uint32_t start;
         std::uint16_t length;
@@ -50,8 +56,8 @@ private:
     HashKey key_;
     std::string paths_;
     std::vector<Entry> entries_;
-    std::uint32_t last_ = 0;            // index plus one of the entry noted last: requests look at their path twice
-    std::vector<std::uint32_t> slots_;  // index into entries_ plus one; a power of two of them, at most half used
+    std::uint32_t last_ = 0;           // index plus one of the entry noted last: requests look at their path twice
+    std::vector<std::uint32_t> slots_; // index into entries_ plus one; a power of two of them, at most half used
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

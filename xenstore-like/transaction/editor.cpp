@@ -2,14 +2,17 @@
 // Implements the four kinds of change on a tree.
 #include "transaction/editor.hpp"
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 // The list that a node created below `parent` starts with, as a new reference.
 PermissionId inherited_permissions(PermissionPool& pool, Node const& parent, std::uint16_t creator)
 {
-    if (creator == 0 || pool.owner(parent.permissions) == creator) {
+    if (creator == 0 || pool.owner(parent.permissions) == creator)
+    {
         pool.retain(parent.permissions);
         return parent.permissions;
     }
@@ -26,7 +29,8 @@ void create_missing(Tree& tree, ChangeView const& change, Walk const& walk, Acco
     std::size_t done = walk.nearest_length;
     std::size_t created = 0;
     std::size_t bytes = 0;
-    while (done < change.path.size()) {
+    while (done < change.path.size())
+    {
         std::size_t const start = done == 1 ? 1 : done + 1;
         std::size_t const slash = change.path.find('/', start);
         done = slash == std::string_view::npos ? change.path.size() : slash;
@@ -62,35 +66,43 @@ void change_permissions(Tree& tree, ChangeView const& change, Node const& node, 
     tree.set_permissions(change.path, permissions);
 }
 
-}  // namespace
+} // namespace
 
 void apply_change(Tree& tree, ChangeView const& change, Walk const& walk, AccountDelta& delta)
 {
     Node const* const node = walk.node;
-    switch (change.kind) {
+    switch (change.kind)
+    {
     case ChangeKind::Write:
-        if (node == nullptr) {
+        if (node == nullptr)
+        {
             create_missing(tree, change, walk, delta);
-        } else {
+        }
+        else
+        {
             auto const growth = static_cast<std::int64_t>(change.value.size()) - node->value_length;
-            if (growth != 0) {
+            if (growth != 0)
+            {
                 delta.add(tree.nodes().permissions().owner(node->permissions), 0, growth);
             }
             tree.set_value(change.path, walk, change.value);
         }
         return;
     case ChangeKind::MakeDirectory:
-        if (node == nullptr) {
+        if (node == nullptr)
+        {
             create_missing(tree, change, walk, delta);
         }
         return;
     case ChangeKind::Remove:
-        if (node != nullptr && change.path.size() > 1) {
+        if (node != nullptr && change.path.size() > 1)
+        {
             remove_counted(tree, change.path, *node, delta);
         }
         return;
     case ChangeKind::SetPermissions:
-        if (node != nullptr) {
+        if (node != nullptr)
+        {
             change_permissions(tree, change, *node, delta);
         }
         return;
@@ -100,15 +112,17 @@ void apply_change(Tree& tree, ChangeView const& change, Walk const& walk, Accoun
 CreationCost creation_cost(Walk const& walk, std::string_view path, std::size_t value_size)
 {
     CreationCost cost;
-    if (walk.node != nullptr) {
+    if (walk.node != nullptr)
+    {
         return cost;
     }
     std::string_view const missing = path.substr(walk.nearest_length == 1 ? 0 : walk.nearest_length);
-    for (char const c : missing) {
+    for (char const c : missing)
+    {
         cost.nodes += c == '/' ? 1 : 0;
     }
     cost.bytes = cost.nodes * sizeof(Node) + missing.size() + value_size;
     return cost;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

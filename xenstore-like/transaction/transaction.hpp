@@ -5,13 +5,13 @@
 #include "transaction/access_log.hpp"
 #include "transaction/editor.hpp"
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class Transaction {
+class Transaction
+{
 public:
-    Transaction(std::uint32_t id, Tree const& base) : id_(id), base_(base), view_(base), seen_(base.nodes().key())
-    {
-    }
+    Transaction(std::uint32_t id, Tree const& base) : id_(id), base_(base), view_(base), seen_(base.nodes().key()) {}
 
     [[nodiscard]] std::uint32_t id() const { return id_; }
     [[nodiscard]] Tree const& base() const { return base_; }
@@ -55,4 +55,4 @@ private:
     ChangeList changes_;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

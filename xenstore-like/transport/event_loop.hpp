@@ -6,10 +6,12 @@
 #include <sys/epoll.h>
 #include <utility>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // Closes its descriptor when it goes.
-class FileDescriptor {
+class FileDescriptor
+{
 public:
     FileDescriptor() = default;
     explicit FileDescriptor(int fd) : fd_(fd) {}
@@ -31,13 +33,15 @@ private:
 
 // Something that waits for a descriptor. It must be removed from the loop before it is destroyed; being removed
 // during a callback of another one is safe.
-class Pollable {
+class Pollable
+{
 public:
     virtual ~Pollable() = default;
     virtual void on_ready(std::uint32_t events) = 0;
 };
 
-class EventLoop {
+class EventLoop
+{
 public:
     // Throws std::system_error when the kernel refuses.
     EventLoop();
@@ -57,4 +61,4 @@ private:
     int ready_count_ = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -7,15 +7,18 @@
 #include <cstdint>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-struct DomainState {
+struct DomainState
+{
     std::uint16_t domain;
     bool dying;
     bool shutdown;
 };
 
-class Hypervisor {
+class Hypervisor
+{
 public:
     virtual ~Hypervisor() = default;
 
@@ -44,4 +47,4 @@ public:
     [[nodiscard]] virtual std::uint32_t control_domain_port() const = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

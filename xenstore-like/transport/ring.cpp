@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <cstring>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr std::uint32_t kRingSize = XENSTORE_RING_SIZE;
 
-}  // namespace
+} // namespace
 
 int Ring::readable() const
 {
@@ -69,4 +71,4 @@ void Ring::announce()
     store(page_->error, XENSTORE_ERROR_NONE);
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

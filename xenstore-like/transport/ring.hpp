@@ -9,12 +9,14 @@
 #include <span>
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 //   page:  req[1024]  domain writes at req_prod, store reads at req_cons
 //          rsp[1024]  store writes at rsp_prod, domain reads at rsp_cons
 // The indices run freely through 32 bits; their difference is what the ring holds.
-class Ring {
+class Ring
+{
 public:
     explicit Ring(xenstore_domain_interface* page) : page_(page) {}
 
@@ -58,4 +60,4 @@ private:
     xenstore_domain_interface* page_;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -7,13 +7,16 @@
 #include "transport/ring.hpp"
 #include "transport/ring_ledger.hpp"
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class RingConnection {
+class RingConnection
+{
 public:
-    enum class Progress {
-        Idle,   // nothing more can be done until the domain moves
-        More,   // the budget is used up; call again after the others had their turn
+    enum class Progress
+    {
+        Idle, // nothing more can be done until the domain moves
+        More, // the budget is used up; call again after the others had their turn
     };
 
     // `ledger` may be null: then nothing of the ring survives the daemon.
@@ -46,10 +49,10 @@ private:
     Client& client_;
     Ring ring_;
     RingLedger* ledger_;
-    RingPosition position_;         // what the ledger knows: the end of the last request, and of the output
-    std::uint32_t recorded_end_ = 0;  // output up to here is in the ledger's last output record
-    std::string input_;  // the beginning of a request whose rest is still to come
+    RingPosition position_;          // what the ledger knows: the end of the last request, and of the output
+    std::uint32_t recorded_end_ = 0; // output up to here is in the ledger's last output record
+    std::string input_;              // the beginning of a request whose rest is still to come
     bool broken_ = false;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -7,9 +7,11 @@
 
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class RingLedger {
+class RingLedger
+{
 public:
     virtual ~RingLedger() = default;
 
@@ -31,8 +33,10 @@ public:
 };
 
 // What a ledger knew about a domain's ring when its daemon ended.
-struct RecoveredRing {
-    struct Piece {
+struct RecoveredRing
+{
+    struct Piece
+    {
         RingPosition position;
         std::string bytes;
         bool valid = false;
@@ -48,4 +52,4 @@ struct RecoveredRing {
     std::uint32_t transaction_id = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 RingServer::RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor, RingLedger* ledger)
     : loop_(loop), store_(store), hypervisor_(hypervisor), ledger_(ledger)
@@ -16,7 +17,8 @@ RingServer::RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor, Ri
 RingServer::~RingServer()
 {
     loop_.remove(hypervisor_.event_descriptor(), *this);
-    for (auto& [id, peer] : by_client_) {
+    for (auto& [id, peer] : by_client_)
+    {
         hypervisor_.unbind(peer->port);
         hypervisor_.unmap_ring(peer->page);
     }
@@ -26,11 +28,13 @@ int RingServer::map(Client& client, std::uint64_t frame, std::uint32_t port, std
 {
     auto fresh = std::make_unique<Peer>();
     fresh->page = hypervisor_.map_ring(client.domain, frame);
-    if (fresh->page == nullptr) {
+    if (fresh->page == nullptr)
+    {
         return errno != 0 ? errno : EIO;
     }
     fresh->port = hypervisor_.bind(client.domain, port);
-    if (fresh->port < 0) {
+    if (fresh->port < 0)
+    {
         int const error = errno != 0 ? errno : EIO;
         hypervisor_.unmap_ring(fresh->page);
         return error;
@@ -52,10 +56,12 @@ void RingServer::start(Client& client, std::unique_ptr<Peer> peer)
 // A domain that is introduced again keeps its ring and moves to the new event channel.
 int RingServer::attach(Client& client, std::uint64_t frame, std::uint32_t port)
 {
-    if (auto const found = by_client_.find(client.id); found != by_client_.end()) {
+    if (auto const found = by_client_.find(client.id); found != by_client_.end())
+    {
         Peer& peer = *found->second;
         int const moved = hypervisor_.bind(client.domain, port);
-        if (moved < 0) {
+        if (moved < 0)
+        {
             return errno != 0 ? errno : EIO;
         }
         by_port_.erase(peer.port);
@@ -67,14 +73,17 @@ int RingServer::attach(Client& client, std::uint64_t frame, std::uint32_t port)
         return 0;
     }
     std::unique_ptr<Peer> peer;
-    if (int const error = map(client, frame, port, peer); error != 0) {
+    if (int const error = map(client, frame, port, peer); error != 0)
+    {
         return error;
     }
     peer->connection = std::make_unique<RingConnection>(store_, client, peer->page, ledger_);
-    if (ledger_ != nullptr) {
+    if (ledger_ != nullptr)
+    {
         auto& ring = peer->connection->ring();
         int const error = ledger_->ring_attached(client.domain, {ring.request_consumer(), ring.response_producer()});
-        if (error != 0) {
+        if (error != 0)
+        {
             hypervisor_.unbind(peer->port);
             hypervisor_.unmap_ring(peer->page);
             return error;
@@ -87,7 +96,8 @@ int RingServer::attach(Client& client, std::uint64_t frame, std::uint32_t port)
 int RingServer::reattach(Client& client, std::uint64_t frame, std::uint32_t port, RecoveredRing const& known)
 {
     std::unique_ptr<Peer> peer;
-    if (int const error = map(client, frame, port, peer); error != 0) {
+    if (int const error = map(client, frame, port, peer); error != 0)
+    {
         return error;
     }
     peer->connection = std::make_unique<RingConnection>(store_, client, peer->page, ledger_);
@@ -105,7 +115,8 @@ RingConnection const* RingServer::connection(Client const& client) const
 void RingServer::detach(Client& client)
 {
     auto found = by_client_.extract(client.id);
-    if (found.empty()) {
+    if (found.empty())
+    {
         return;
     }
     auto& peer = found.mapped();
@@ -113,7 +124,8 @@ void RingServer::detach(Client& client)
     hypervisor_.unbind(peer->port);
     peer->connection.reset();
     hypervisor_.unmap_ring(peer->page);
-    if (peer->queued) {
+    if (peer->queued)
+    {
         peer->defunct = true;
         defunct_.push_back(std::move(peer));
     }
@@ -121,7 +133,8 @@ void RingServer::detach(Client& client)
 
 void RingServer::queue(Peer& peer)
 {
-    if (!peer.queued) {
+    if (!peer.queued)
+    {
         peer.queued = true;
         ready_.push_back(&peer);
     }
@@ -132,17 +145,21 @@ void RingServer::on_ready(std::uint32_t)
     ports_.clear();
     hypervisor_.take_events(ports_);
     bool ended = false;
-    for (int const port : ports_) {
-        if (port == hypervisor_.domain_end_port()) {
+    for (int const port : ports_)
+    {
+        if (port == hypervisor_.domain_end_port())
+        {
             ended = true;
             continue;
         }
         auto const found = by_port_.find(port);
-        if (found != by_port_.end()) {
+        if (found != by_port_.end())
+        {
             queue(*found->second);
         }
     }
-    if (ended) {
+    if (ended)
+    {
         scan_domains();
     }
 }
@@ -153,13 +170,16 @@ void RingServer::run(Peer& peer)
     int const port = peer.port;
     bool const was_broken = peer.connection->broken();
     auto const progress = peer.connection->run(kRequestsPerTurn, notify);
-    if (notify) {
+    if (notify)
+    {
         hypervisor_.notify(port);
     }
-    if (peer.connection->broken() && !was_broken) {
+    if (peer.connection->broken() && !was_broken)
+    {
         store_.report(DomainEvent::RingBroken, peer.connection->client().domain);
     }
-    if (progress == RingConnection::Progress::More) {
+    if (progress == RingConnection::Progress::More)
+    {
         queue(peer);
     }
 }
@@ -171,13 +191,17 @@ void RingServer::flush(Client& client)
 
 void RingServer::run_ready()
 {
-    for (std::size_t turns = ready_.size(); turns > 0; --turns) {
+    for (std::size_t turns = ready_.size(); turns > 0; --turns)
+    {
         Peer* const peer = ready_.front();
         ready_.pop_front();
         peer->queued = false;
-        if (peer->defunct) {
+        if (peer->defunct)
+        {
             std::erase_if(defunct_, [peer](auto const& candidate) { return candidate.get() == peer; });
-        } else {
+        }
+        else
+        {
             run(*peer);
         }
     }
@@ -187,24 +211,30 @@ void RingServer::run_ready()
 void RingServer::scan_domains()
 {
     std::vector<DomainState> states;
-    if (!hypervisor_.list_domains(states)) {
+    if (!hypervisor_.list_domains(states))
+    {
         return;
     }
     std::vector<std::uint16_t> gone;
     std::vector<std::uint16_t> shut_down;
-    for (auto const& [domain, entry] : store_.domains()) {
-        if (domain == 0) {
+    for (auto const& [domain, entry] : store_.domains())
+    {
+        if (domain == 0)
+        {
             continue;
         }
         auto const state = std::lower_bound(states.begin(), states.end(), domain,
                                             [](DomainState const& one, std::uint16_t id) { return one.domain < id; });
-        if (state == states.end() || state->domain != domain || state->dying) {
+        if (state == states.end() || state->domain != domain || state->dying)
+        {
             gone.push_back(domain);
-        } else if (state->shutdown) {
+        }
+        else if (state->shutdown)
+        {
             shut_down.push_back(domain);
         }
     }
     store_.domains_ended(gone, shut_down);
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -10,9 +10,11 @@
 #include <memory>
 #include <unordered_map>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class RingServer final : public Pollable, public DomainHost {
+class RingServer final : public Pollable, public DomainHost
+{
 public:
     // `ledger` may be null.
     RingServer(EventLoop& loop, Store& store, Hypervisor& hypervisor, RingLedger* ledger = nullptr);
@@ -28,10 +30,11 @@ public:
     [[nodiscard]] RingConnection const* connection(Client const& client) const;
 
     // Calls visit(domain, RecoveredRing) for each ring.
-    template <typename Visit>
+    template<typename Visit>
     void for_each_state(Visit&& visit) const
     {
-        for (auto const& [id, peer] : by_client_) {
+        for (auto const& [id, peer] : by_client_)
+        {
             visit(peer->connection->client().domain, peer->connection->state());
         }
     }
@@ -53,12 +56,13 @@ public:
     [[nodiscard]] std::size_t size() const { return by_port_.size(); }
 
 private:
-    struct Peer {
+    struct Peer
+    {
         std::unique_ptr<RingConnection> connection;
         xenstore_domain_interface* page = nullptr;
         int port = -1;
         bool queued = false;
-        bool defunct = false;  // detached while on the ready list; freed when its turn comes
+        bool defunct = false; // detached while on the ready list; freed when its turn comes
     };
 
     static constexpr int kRequestsPerTurn = 16;
@@ -79,4 +83,4 @@ private:
     std::vector<int> ports_;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -11,15 +11,18 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 sockaddr_un address_of(std::string const& path)
 {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) {
+    if (path.size() >= sizeof address.sun_path)
+    {
         throw std::runtime_error("the socket path " + path + " is longer than " +
                                  std::to_string(sizeof address.sun_path - 1) + " bytes");
     }
@@ -27,7 +30,7 @@ sockaddr_un address_of(std::string const& path)
     return address;
 }
 
-}  // namespace
+} // namespace
 
 SocketConnection::SocketConnection(SocketServer& server, FileDescriptor socket, Client& client)
     : server_(server), socket_(std::move(socket)), client_(client)
@@ -38,12 +41,16 @@ SocketConnection::SocketConnection(SocketServer& server, FileDescriptor socket, 
 void SocketConnection::on_ready(std::uint32_t events)
 {
     bool alive = true;
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && wants_input_) {
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && wants_input_)
+    {
         alive = receive();
     }
-    if (alive) {
+    if (alive)
+    {
         flush();
-    } else {
+    }
+    else
+    {
         server_.close(*this);
     }
 }
@@ -55,7 +62,8 @@ bool SocketConnection::receive()
     std::size_t const kept = input_.size();
     input_.copy(buffer, kept);
     ssize_t const got = ::recv(socket_.get(), buffer + kept, SocketServer::kReceiveSize, MSG_DONTWAIT);
-    if (got <= 0) {
+    if (got <= 0)
+    {
         return got < 0 && (errno == EAGAIN || errno == EINTR);
     }
     return process({buffer, kept + static_cast<std::size_t>(got)});
@@ -65,18 +73,23 @@ bool SocketConnection::receive()
 bool SocketConnection::process(std::string_view bytes)
 {
     bool alive = true;
-    while (client_.output.size() < SocketServer::kOutputHighWater) {
+    while (client_.output.size() < SocketServer::kOutputHighWater)
+    {
         Frame const frame = next_frame(bytes);
-        if (frame.status != FrameStatus::Complete) {
+        if (frame.status != FrameStatus::Complete)
+        {
             alive = frame.status == FrameStatus::Incomplete;
             break;
         }
         server_.store_.handle(client_, frame.request);
         bytes.remove_prefix(frame.size);
     }
-    if (!bytes.empty()) {
+    if (!bytes.empty())
+    {
         input_.assign(bytes);
-    } else if (!input_.empty()) {
+    }
+    else if (!input_.empty())
+    {
         std::string().swap(input_);
     }
     return alive;
@@ -85,7 +98,8 @@ bool SocketConnection::process(std::string_view bytes)
 void SocketConnection::resume_input()
 {
     std::string const waiting = std::exchange(input_, {});
-    if (!process(waiting)) {
+    if (!process(waiting))
+    {
         server_.close(*this);
         return;
     }
@@ -95,17 +109,21 @@ void SocketConnection::resume_input()
 bool SocketConnection::send_pending()
 {
     auto& output = client_.output;
-    while (!output.empty()) {
+    while (!output.empty())
+    {
         std::string_view const bytes = output.pending();
         ssize_t const sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0) {
+        if (sent < 0)
+        {
             return errno == EAGAIN || errno == EINTR;
         }
         output.consume(static_cast<std::size_t>(sent));
-        if (static_cast<std::size_t>(sent) < bytes.size()) {
+        if (static_cast<std::size_t>(sent) < bytes.size())
+        {
             return true;
         }
-        if (output.empty()) {
+        if (output.empty())
+        {
             server_.store_.output_drained(client_);
         }
     }
@@ -117,11 +135,13 @@ void SocketConnection::flush()
     bool alive = send_pending();
     // Requests may wait here because the peer was not reading: go on with them as soon as it has read enough.
     while (alive && !input_.empty() && client_.output.size() < SocketServer::kOutputHighWater / 2 &&
-           next_frame(input_).status == FrameStatus::Complete) {
+           next_frame(input_).status == FrameStatus::Complete)
+    {
         std::string const waiting = std::exchange(input_, {});
         alive = process(waiting) && send_pending();
     }
-    if (!alive) {
+    if (!alive)
+    {
         server_.close(*this);
         return;
     }
@@ -132,7 +152,8 @@ void SocketConnection::update_interest()
 {
     bool const output = !client_.output.empty();
     bool const input = client_.output.size() < SocketServer::kOutputHighWater;
-    if (output != wants_output_ || input != wants_input_) {
+    if (output != wants_output_ || input != wants_input_)
+    {
         wants_output_ = output;
         wants_input_ = input;
         server_.loop_.change(socket_.get(), (input ? EPOLLIN : 0U) | (output ? EPOLLOUT : 0U), *this);
@@ -149,7 +170,8 @@ SocketServer::SocketServer(EventLoop& loop, Store& store, FileDescriptor listene
 SocketServer::~SocketServer()
 {
     loop_.remove(listener_.get(), *this);
-    while (!connections_.empty()) {
+    while (!connections_.empty())
+    {
         close(*connections_.begin()->second);
     }
 }
@@ -160,12 +182,15 @@ FileDescriptor SocketServer::listen_at(std::string const& path)
     auto const* const generic = reinterpret_cast<sockaddr const*>(&address);
     FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     struct stat status{};
-    if (::lstat(path.c_str(), &status) == 0) {
-        if (!S_ISSOCK(status.st_mode)) {
+    if (::lstat(path.c_str(), &status) == 0)
+    {
+        if (!S_ISSOCK(status.st_mode))
+        {
             throw std::runtime_error(path + " exists and is not a socket");
         }
         FileDescriptor const probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        if (::connect(probe.get(), generic, sizeof address) == 0) {
+        if (::connect(probe.get(), generic, sizeof address) == 0)
+        {
             throw std::runtime_error("another store daemon is listening on " + path);
         }
         ::unlink(path.c_str());
@@ -174,7 +199,8 @@ FileDescriptor SocketServer::listen_at(std::string const& path)
     int const bound = ::bind(socket.get(), generic, sizeof address);
     int const bind_error = errno;
     ::umask(old_mask);
-    if (bound != 0 || ::listen(socket.get(), SOMAXCONN) != 0) {
+    if (bound != 0 || ::listen(socket.get(), SOMAXCONN) != 0)
+    {
         throw std::runtime_error("cannot listen on " + path + ": " + std::strerror(bound != 0 ? bind_error : errno));
     }
     return socket;
@@ -183,10 +209,13 @@ FileDescriptor SocketServer::listen_at(std::string const& path)
 void SocketServer::on_ready(std::uint32_t)
 {
     constexpr int kAcceptBatch = 64;
-    for (int i = 0; i < kAcceptBatch; ++i) {
+    for (int i = 0; i < kAcceptBatch; ++i)
+    {
         FileDescriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!socket.valid()) {
-            if (errno != EMFILE && errno != ENFILE) {
+        if (!socket.valid())
+        {
+            if (errno != EMFILE && errno != ENFILE)
+            {
                 return;
             }
             // Without a free descriptor the waiting client would keep the listener ready for ever.
@@ -219,4 +248,4 @@ void SocketServer::close(SocketConnection& connection)
     connections_.erase(fd);
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -10,11 +10,13 @@
 #include <string>
 #include <unordered_map>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 class SocketServer;
 
-class SocketConnection final : public Pollable {
+class SocketConnection final : public Pollable
+{
 public:
     SocketConnection(SocketServer& server, FileDescriptor socket, Client& client);
 
@@ -40,12 +42,13 @@ private:
     SocketServer& server_;
     FileDescriptor socket_;
     Client& client_;
-    std::string input_;  // an incomplete request, or requests put off because the peer does not read
+    std::string input_; // an incomplete request, or requests put off because the peer does not read
     bool wants_output_ = false;
     bool wants_input_ = true;
 };
 
-class SocketServer final : public Pollable {
+class SocketServer final : public Pollable
+{
 public:
     // Takes over a listening socket.
     SocketServer(EventLoop& loop, Store& store, FileDescriptor listener);
@@ -80,10 +83,10 @@ private:
     EventLoop& loop_;
     Store& store_;
     FileDescriptor listener_;
-    FileDescriptor spare_;  // given up for a moment to turn a client away when descriptors run out
+    FileDescriptor spare_; // given up for a moment to turn a client away when descriptors run out
     std::unordered_map<int, std::unique_ptr<SocketConnection>> connections_;
     std::unique_ptr<char[]> buffer_;
     std::uint64_t refused_ = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

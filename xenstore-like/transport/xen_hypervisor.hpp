@@ -11,9 +11,11 @@ struct xenevtchn_handle;
 struct xengntdev_handle;
 struct xenforeignmemory_handle;
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class XenHypervisor final : public Hypervisor {
+class XenHypervisor final : public Hypervisor
+{
 public:
     // Opens all devices. Throws std::runtime_error that names what is missing.
     XenHypervisor();
@@ -33,7 +35,12 @@ public:
     [[nodiscard]] std::uint32_t control_domain_port() const override { return control_domain_port_; }
 
 private:
-    enum class Mapping { ControlDomain, Grant, Foreign };
+    enum class Mapping
+    {
+        ControlDomain,
+        Grant,
+        Foreign
+    };
 
     xc_interface_core* control_ = nullptr;
     xenevtchn_handle* events_ = nullptr;
@@ -44,4 +51,4 @@ private:
     std::unordered_map<xenstore_domain_interface*, Mapping> mappings_;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

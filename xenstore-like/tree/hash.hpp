@@ -7,10 +7,12 @@
 #include <cstring>
 #include <string_view>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // Secret of one daemon; drawn from the kernel at start, fixed in tests.
-struct HashKey {
+struct HashKey
+{
     std::uint64_t first = 0x9e3779b97f4a7c15ULL;
     std::uint64_t second = 0xd1b54a32d192ed03ULL;
 };
@@ -32,17 +34,20 @@ inline std::uint64_t name_key(std::string_view name)
     };
     auto const* bytes = name.data();
     std::size_t const size = name.size();
-    if (size >= 8) {
+    if (size >= 8)
+    {
         std::uint64_t word;
         std::memcpy(&word, bytes, sizeof word);
         return __builtin_bswap64(word);
     }
-    if (size >= 4) {
+    if (size >= 4)
+    {
         std::uint64_t const low = (load32(bytes + size - 4) << ((8 - size) * 8)) & 0xffffffffULL;
         return (load32(bytes) << 32) | low;
     }
     std::uint64_t key = 0;
-    for (std::size_t i = 0; i < size; ++i) {
+    for (std::size_t i = 0; i < size; ++i)
+    {
         key |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (56 - 8 * i);
     }
     return key;
@@ -52,7 +57,8 @@ inline std::uint64_t name_key(std::string_view name)
 inline std::uint64_t hash_name(HashKey const& secret, std::uint64_t key, std::size_t length, std::string_view tail)
 {
     std::uint64_t hash = fold_multiply(key ^ secret.first, secret.second ^ length);
-    while (!tail.empty()) {
+    while (!tail.empty())
+    {
         std::string_view const chunk = tail.substr(0, 8);
         hash = fold_multiply(hash ^ name_key(chunk), secret.second);
         tail.remove_prefix(chunk.size());
@@ -67,4 +73,4 @@ inline std::uint64_t hash_child(HashKey const& secret, std::uint64_t parent, std
     return hash_name({parent, secret.second}, key, length, tail);
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

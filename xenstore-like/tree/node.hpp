@@ -7,10 +7,12 @@
 
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // A component of a path, with what comparing and hashing need worked out once.
-struct Name {
+struct Name
+{
     std::string_view text;
     std::uint64_t key = 0;
 
@@ -36,13 +38,14 @@ struct Name {
 //      node "domain" --children--> "5"            left/right: siblings
 //                                 /   \           children:   root of the next directory's treap
 //                              "12"    "7"
-struct Node {
+struct Node
+{
     std::uint32_t references;
     std::uint32_t priority;
     Node* left;
     Node* right;
     Node* children;
-    std::uint64_t children_digest;  // sum over the children's names of a keyed hash: equal sets, equal digests
+    std::uint64_t children_digest; // sum over the children's names of a keyed hash: equal sets, equal digests
     std::uint64_t name_key;
     PermissionId permissions;
     std::uint16_t name_length;
@@ -72,10 +75,12 @@ struct Node {
     // Negative, zero or positive as `name` sorts before, at or after this node.
     [[nodiscard]] int compare(Name const& name) const
     {
-        if (name.key != name_key) {
+        if (name.key != name_key)
+        {
             return name.key < name_key ? -1 : 1;
         }
-        if (name.text.size() <= 8 || name_length <= 8) {
+        if (name.text.size() <= 8 || name_length <= 8)
+        {
             return static_cast<int>(name.text.size()) - static_cast<int>(name_length);
         }
         return name.tail().compare(tail());
@@ -84,4 +89,4 @@ struct Node {
 
 static_assert(sizeof(Node) == 56);
 
-}  // namespace tessera::store
+} // namespace tessera::store

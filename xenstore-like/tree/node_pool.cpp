@@ -4,9 +4,11 @@
 
 #include <new>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 #ifdef __SANITIZE_ADDRESS__
 constexpr bool kUseSystemAllocator = true;
@@ -20,22 +22,26 @@ constexpr bool kUseSystemAllocator = false;
 constexpr bool kUseSystemAllocator = false;
 #endif
 
-}  // namespace
+} // namespace
 
 void* NodePool::allocate(std::size_t size)
 {
     std::size_t const index = size_class(size);
     std::size_t const rounded = index * 8;
-    if (kUseSystemAllocator || size > kLargest) {
+    if (kUseSystemAllocator || size > kLargest)
+    {
         reserved_ += rounded;
         return ::operator new(rounded);
     }
-    if (FreeBlock* block = free_[index]; block != nullptr) {
+    if (FreeBlock* block = free_[index]; block != nullptr)
+    {
         free_[index] = block->next;
         return block;
     }
-    if (left_ < rounded) {
-        if (left_ >= sizeof(FreeBlock)) {
+    if (left_ < rounded)
+    {
+        if (left_ >= sizeof(FreeBlock))
+        {
             auto* rest = new (next_) FreeBlock{free_[left_ / 8]};
             free_[left_ / 8] = rest;
         }
@@ -53,7 +59,8 @@ void* NodePool::allocate(std::size_t size)
 void NodePool::free(void* memory, std::size_t size)
 {
     std::size_t const index = size_class(size);
-    if (kUseSystemAllocator || size > kLargest) {
+    if (kUseSystemAllocator || size > kLargest)
+    {
         reserved_ -= index * 8;
         ::operator delete(memory);
         return;
@@ -61,4 +68,4 @@ void NodePool::free(void* memory, std::size_t size)
     free_[index] = new (memory) FreeBlock{free_[index]};
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -8,9 +8,11 @@
 #include <memory>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class NodePool {
+class NodePool
+{
 public:
     NodePool() = default;
     NodePool(NodePool const&) = delete;
@@ -29,7 +31,8 @@ public:
     [[nodiscard]] std::size_t reserved() const { return reserved_; }
 
 private:
-    struct FreeBlock {
+    struct FreeBlock
+    {
         FreeBlock* next;
     };
 
@@ -45,4 +48,4 @@ private:
     std::size_t reserved_ = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -4,7 +4,8 @@
 
 #include <new>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 Node* NodeStore::create(Name const& name, std::string_view value, PermissionId permissions)
 {
@@ -24,15 +25,19 @@ Node* NodeStore::create(Name const& name, std::string_view value, PermissionId p
 
 void NodeStore::release(Node* node)
 {
-    if (--node->references != 0) {
+    if (--node->references != 0)
+    {
         return;
     }
     doomed_.push_back(node);
-    while (!doomed_.empty()) {
+    while (!doomed_.empty())
+    {
         Node* const dead = doomed_.back();
         doomed_.pop_back();
-        for (Node* const link : {dead->left, dead->right, dead->children}) {
-            if (link != nullptr && --link->references == 0) {
+        for (Node* const link : {dead->left, dead->right, dead->children})
+        {
+            if (link != nullptr && --link->references == 0)
+            {
                 doomed_.push_back(link);
             }
         }
@@ -50,8 +55,10 @@ Node* NodeStore::replace_by_copy(Node*& slot)
     std::memcpy(memory, old, size);
     auto* copy = static_cast<Node*>(memory);
     copy->references = 1;
-    for (Node* const link : {copy->left, copy->right, copy->children}) {
-        if (link != nullptr) {
+    for (Node* const link : {copy->left, copy->right, copy->children})
+    {
+        if (link != nullptr)
+        {
             retain(link);
         }
     }
@@ -67,7 +74,8 @@ void NodeStore::set_value(Node*& slot, std::string_view value)
     Node* node = slot;
     std::size_t const tail = node->tail_length();
     std::size_t const size = sizeof(Node) + tail + value.size();
-    if (!NodePool::same_class(node->size(), size)) {
+    if (!NodePool::same_class(node->size(), size))
+    {
         void* const memory = pool_.allocate(size);
         std::memcpy(memory, node, sizeof(Node) + tail);
         pool_.free(node, node->size());
@@ -80,14 +88,17 @@ void NodeStore::set_value(Node*& slot, std::string_view value)
 
 Node** NodeStore::find_unique(Node** slot, Name const& name)
 {
-    for (;;) {
+    for (;;)
+    {
         Node* const node = unique(*slot);
-        if (name.key != node->name_key) {
+        if (name.key != node->name_key)
+        {
             slot = name.key < node->name_key ? &node->left : &node->right;
             continue;
         }
         int const order = node->compare(name);
-        if (order == 0) {
+        if (order == 0)
+        {
             return slot;
         }
         slot = order < 0 ? &node->left : &node->right;
@@ -100,7 +111,8 @@ void NodeStore::insert_child(Node* parent, Node* fresh)
     fresh->append_name(text);
     Name const name(text);
     Node** slot = &parent->children;
-    while (*slot != nullptr && (*slot)->priority >= fresh->priority) {
+    while (*slot != nullptr && (*slot)->priority >= fresh->priority)
+    {
         Node* const node = unique(*slot);
         slot = node->compare(name) < 0 ? &node->left : &node->right;
     }
@@ -122,13 +134,17 @@ Node* NodeStore::detach_child(Node* parent, Name const& name)
 
 void NodeStore::split(Node* root, Name const& name, Node** smaller, Node** larger)
 {
-    while (root != nullptr) {
+    while (root != nullptr)
+    {
         unique(root);
-        if (root->compare(name) > 0) {
+        if (root->compare(name) > 0)
+        {
             *smaller = root;
             smaller = &root->right;
             root = root->right;
-        } else {
+        }
+        else
+        {
             *larger = root;
             larger = &root->left;
             root = root->left;
@@ -140,13 +156,17 @@ void NodeStore::split(Node* root, Name const& name, Node** smaller, Node** large
 
 void NodeStore::merge(Node* smaller, Node* larger, Node** slot)
 {
-    while (smaller != nullptr && larger != nullptr) {
-        if (smaller->priority >= larger->priority) {
+    while (smaller != nullptr && larger != nullptr)
+    {
+        if (smaller->priority >= larger->priority)
+        {
             unique(smaller);
             *slot = smaller;
             slot = &smaller->right;
             smaller = smaller->right;
-        } else {
+        }
+        else
+        {
             unique(larger);
             *slot = larger;
             slot = &larger->left;
@@ -156,4 +176,4 @@ void NodeStore::merge(Node* smaller, Node* larger, Node** slot)
     *slot = smaller != nullptr ? smaller : larger;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

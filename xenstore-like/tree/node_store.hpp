@@ -11,9 +11,11 @@
 
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class NodeStore {
+class NodeStore
+{
 public:
     explicit NodeStore(HashKey const& key = {}) : key_(key) {}
     NodeStore(NodeStore const&) = delete;
@@ -26,10 +28,7 @@ public:
     void release(Node* node);
 
     // Replaces a shared node in `slot` by a private copy. Returns the node that is now in the slot.
-    Node* unique(Node*& slot)
-    {
-        return slot->references == 1 ? slot : replace_by_copy(slot);
-    }
+    Node* unique(Node*& slot) { return slot->references == 1 ? slot : replace_by_copy(slot); }
 
     // Changes the value of the unique node in `slot`, which may move.
     void set_value(Node*& slot, std::string_view value);
@@ -37,13 +36,16 @@ public:
     // The child called `name` in the treap at `root`, or null.
     static Node* find(Node* root, Name const& name)
     {
-        while (root != nullptr) {
-            if (name.key != root->name_key) {
+        while (root != nullptr)
+        {
+            if (name.key != root->name_key)
+            {
                 root = name.key < root->name_key ? root->left : root->right;
                 continue;
             }
             int const order = root->compare(name);
-            if (order == 0) {
+            if (order == 0)
+            {
                 return root;
             }
             root = order < 0 ? root->left : root->right;
@@ -75,8 +77,8 @@ private:
     HashKey key_;
     NodePool pool_;
     PermissionPool permissions_;
-    std::vector<Node*> doomed_;  // work list of release(), so that deep trees need no deep stack
+    std::vector<Node*> doomed_; // work list of release(), so that deep trees need no deep stack
     std::size_t node_count_ = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -9,13 +9,15 @@
 #include <unordered_map>
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 inline constexpr std::uint8_t kAccessNone = 0;
 inline constexpr std::uint8_t kAccessRead = 1;
 inline constexpr std::uint8_t kAccessWrite = 2;
 
-struct Permission {
+struct Permission
+{
     std::uint16_t domain = 0;
     std::uint8_t access = kAccessNone;
 
@@ -34,7 +36,8 @@ std::string format_permission(Permission const& permission);
 std::uint8_t allowed_access(PermissionList const& list, std::uint16_t domain);
 
 // Reference-counted set of lists. Every node that stores an id owns one reference to it.
-class PermissionPool {
+class PermissionPool
+{
 public:
     // Returns the id of `list` (not empty) with one reference added for the caller.
     PermissionId intern(PermissionList const& list);
@@ -52,7 +55,8 @@ public:
     [[nodiscard]] std::size_t size() const { return by_hash_.size(); }
 
 private:
-    struct Entry {
+    struct Entry
+    {
         PermissionList list;
         std::uint32_t references = 0;
     };
@@ -66,4 +70,4 @@ private:
     std::unordered_map<std::uint16_t, std::vector<PermissionId>> by_domain_;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

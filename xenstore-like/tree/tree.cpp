@@ -6,7 +6,8 @@
 
 #include <utility>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 Tree::Tree(NodeStore& nodes, PermissionId root_permissions)
     : nodes_(&nodes), root_(nodes.create(Name(std::string_view()), {}, root_permissions))
@@ -29,7 +30,8 @@ Tree& Tree::operator=(Tree other) noexcept
 
 Tree::~Tree()
 {
-    if (root_ != nullptr) {
+    if (root_ != nullptr)
+    {
         nodes_->release(root_);
     }
 }
@@ -39,9 +41,11 @@ Walk Tree::walk(std::string_view path) const
     Walk result{nullptr, root_, 1};
     PathComponents components(path);
     Name name;
-    while (components.next(name)) {
+    while (components.next(name))
+    {
         Node const* const child = NodeStore::find(result.nearest->children, name);
-        if (child == nullptr) {
+        if (child == nullptr)
+        {
             return result;
         }
         result.nearest = child;
@@ -59,20 +63,25 @@ Walk Tree::walk_for_change(std::string_view path)
     std::uint32_t shared = root_->references ^ 1;
     PathComponents components(path);
     Name name;
-    while (components.next(name)) {
+    while (components.next(name))
+    {
         slot = &(*slot)->children;
-        for (;;) {
+        for (;;)
+        {
             Node* const node = *slot;
-            if (node == nullptr) {
+            if (node == nullptr)
+            {
                 return result;
             }
             shared |= node->references ^ 1;
-            if (name.key != node->name_key) {
+            if (name.key != node->name_key)
+            {
                 slot = name.key < node->name_key ? &node->left : &node->right;
                 continue;
             }
             int const order = node->compare(name);
-            if (order == 0) {
+            if (order == 0)
+            {
                 break;
             }
             slot = order < 0 ? &node->left : &node->right;
@@ -91,7 +100,8 @@ Node** Tree::unique_slot(std::string_view path)
     Node** slot = &root_;
     PathComponents components(path);
     Name name;
-    while (components.next(name)) {
+    while (components.next(name))
+    {
         slot = nodes_->find_unique(&(*slot)->children, name);
     }
     return slot;
@@ -122,4 +132,4 @@ void Tree::remove(std::string_view path)
     nodes_->release(nodes_->detach_child(*unique_slot(parent_path(path)), Name(name)));
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -4,48 +4,57 @@
 
 #include "tree/node_store.hpp"
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // Result of following a path: the node, or how far the path exists.
-struct Walk {
+struct Walk
+{
     Node const* node = nullptr;     // null if the path does not exist
     Node const* nearest = nullptr;  // the node, or its nearest existing ancestor
     std::size_t nearest_length = 0; // how many characters of the path `nearest` covers ("/" counts as 1)
-    Node** slot = nullptr;          // walk_for_change: where `node` hangs, if no other version shares it or the way to it
+    Node** slot = nullptr; // walk_for_change: where `node` hangs, if no other version shares it or the way to it
 };
 
 // Takes the components of a canonical absolute path one after the other.
-class PathComponents {
+class PathComponents
+{
 public:
-    explicit PathComponents(std::string_view path)
-        : begin_(path.data()), at_(begin_ + 1), end_(begin_ + path.size())
-    {
-    }
+    explicit PathComponents(std::string_view path) : begin_(path.data()), at_(begin_ + 1), end_(begin_ + path.size()) {}
 
     // The end of a component and its key come from the same eight bytes.
     [[gnu::always_inline]] bool next(Name& out)
     {
-        if (at_ >= end_) {
+        if (at_ >= end_)
+        {
             return false;
         }
         auto const left = static_cast<std::size_t>(end_ - at_);
         std::uint64_t word = 0;
-        if (left >= 8) {
+        if (left >= 8)
+        {
             std::memcpy(&word, at_, sizeof word);
-        } else if (end_ - begin_ >= 8) {  // the path's last eight bytes, without those before the component
+        }
+        else if (end_ - begin_ >= 8)
+        { // the path's last eight bytes, without those before the component
             std::memcpy(&word, end_ - 8, sizeof word);
             word >>= (8 - left) * 8;
-        } else {
+        }
+        else
+        {
             word = __builtin_bswap64(name_key({at_, left}));
         }
         constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
         std::uint64_t const other = word ^ (kOnes * '/');
         std::uint64_t const slashes = (other - kOnes) & ~other & (kOnes * 0x80);
         std::size_t length = left;
-        if (slashes != 0) {
+        if (slashes != 0)
+        {
             length = static_cast<std::size_t>(__builtin_ctzll(slashes)) / 8;
             word &= (std::uint64_t{1} << (8 * length)) - 1;
-        } else if (left > 8) {
+        }
+        else if (left > 8)
+        {
             auto const* slash = static_cast<char const*>(std::memchr(at_ + 8, '/', left - 8));
             length = slash == nullptr ? left : static_cast<std::size_t>(slash - at_);
         }
@@ -59,12 +68,13 @@ public:
 
 private:
     char const* begin_;
-    char const* at_;   // behind the slash in front of the next component
+    char const* at_; // behind the slash in front of the next component
     char const* end_;
 };
 
 // All paths are canonical and absolute. References to nodes stay valid until the tree is changed.
-class Tree {
+class Tree
+{
 public:
     // An empty tree: its root has no value and takes over one reference to `root_permissions`.
     Tree(NodeStore& nodes, PermissionId root_permissions);
@@ -97,15 +107,15 @@ public:
     void remove(std::string_view path);
 
     // Calls visit(Node const&) for each child of `parent` in the order of names; visit returns false to stop.
-    template <typename Visit>
+    template<typename Visit>
     static bool for_each_child(Node const& parent, Visit&& visit)
     {
         return in_order(parent.children, visit);
     }
 
 private:
-    template <typename Visit>
-    static bool in_order(Node const* node, Visit& visit)  // recursion is as deep as a treap: logarithmic
+    template<typename Visit>
+    static bool in_order(Node const* node, Visit& visit) // recursion is as deep as a treap: logarithmic
     {
         return node == nullptr || (in_order(node->left, visit) && visit(*node) && in_order(node->right, visit));
     }
@@ -118,13 +128,14 @@ private:
 
 // Visits `top` and everything below it, parents first; `path` is its path and is restored on return.
 // visit(std::string const& path, Node const&).
-template <typename Visit>
+template<typename Visit>
 void for_each_below(Node const& top, std::string& path, Visit&& visit)
 {
     visit(path, top);
     std::size_t const length = path.size();
     Tree::for_each_child(top, [&](Node const& child) {
-        if (length > 1) {
+        if (length > 1)
+        {
             path += '/';
         }
         child.append_name(path);
@@ -134,4 +145,4 @@ void for_each_below(Node const& top, std::string& path, Visit&& visit)
     });
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

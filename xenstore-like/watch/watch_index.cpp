@@ -4,17 +4,20 @@
 
 #include <utility>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 std::uint64_t WatchIndex::hash_path(std::string_view path) const
 {
-    if (path.empty() || path.front() != '/') {
+    if (path.empty() || path.front() != '/')
+    {
         return Name(path).hash_below(key_, key_.second);
     }
     std::uint64_t hash = key_.first;
     PathComponents components(path);
     Name name;
-    while (components.next(name)) {
+    while (components.next(name))
+    {
         hash = name.hash_below(key_, hash);
     }
     return hash;
@@ -24,8 +27,10 @@ void WatchIndex::add(Watch& watch)
 {
     watch.path_hash = hash_path(watch.path());
     std::size_t slot = slot_of(watch.path_hash);
-    if (slots_[slot].head == nullptr) {
-        if ((used_ + 1) * 2 > slots_.size()) {
+    if (slots_[slot].head == nullptr)
+    {
+        if ((used_ + 1) * 2 > slots_.size())
+        {
             grow();
             slot = slot_of(watch.path_hash);
         }
@@ -35,7 +40,8 @@ void WatchIndex::add(Watch& watch)
     Watch*& head = slots_[slot].head;
     watch.previous_at_path = nullptr;
     watch.next_at_path = head;
-    if (head != nullptr) {
+    if (head != nullptr)
+    {
         head->previous_at_path = &watch;
     }
     head = &watch;
@@ -44,15 +50,20 @@ void WatchIndex::add(Watch& watch)
 
 void WatchIndex::remove(Watch& watch)
 {
-    if (watch.next_at_path != nullptr) {
+    if (watch.next_at_path != nullptr)
+    {
         watch.next_at_path->previous_at_path = watch.previous_at_path;
     }
-    if (watch.previous_at_path != nullptr) {
+    if (watch.previous_at_path != nullptr)
+    {
         watch.previous_at_path->next_at_path = watch.next_at_path;
-    } else {
+    }
+    else
+    {
         std::size_t const slot = slot_of(watch.path_hash);
         slots_[slot].head = watch.next_at_path;
-        if (watch.next_at_path == nullptr) {
+        if (watch.next_at_path == nullptr)
+        {
             free_slot(slot);
         }
     }
@@ -62,8 +73,10 @@ void WatchIndex::remove(Watch& watch)
 void WatchIndex::grow()
 {
     std::vector<Slot> const old = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
-    for (Slot const& slot : old) {
-        if (slot.head != nullptr) {
+    for (Slot const& slot : old)
+    {
+        if (slot.head != nullptr)
+        {
             slots_[slot_of(slot.hash)] = slot;
         }
     }
@@ -74,9 +87,11 @@ void WatchIndex::free_slot(std::size_t gap)
 {
     std::size_t const mask = slots_.size() - 1;
     slots_[gap] = {};
-    for (std::size_t next = (gap + 1) & mask; slots_[next].head != nullptr; next = (next + 1) & mask) {
+    for (std::size_t next = (gap + 1) & mask; slots_[next].head != nullptr; next = (next + 1) & mask)
+    {
         std::size_t const wanted = slots_[next].hash & mask;
-        if (((next - wanted) & mask) >= ((next - gap) & mask)) {
+        if (((next - wanted) & mask) >= ((next - gap) & mask))
+        {
             slots_[gap] = std::exchange(slots_[next], {});
             gap = next;
         }
@@ -88,11 +103,12 @@ Watch* WatchIndex::find(Client const* client, std::string_view path, std::string
 {
     Watch* result = nullptr;
     for_each_at(path, [&](Watch& watch) {
-        if (watch.client == client && watch.token() == token) {
+        if (watch.client == client && watch.token() == token)
+        {
             result = &watch;
         }
     });
     return result;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

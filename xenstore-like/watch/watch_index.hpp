@@ -8,9 +8,11 @@
 
 #include <vector>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class WatchIndex {
+class WatchIndex
+{
 public:
     explicit WatchIndex(HashKey const& key) : key_(key) {}
     WatchIndex(WatchIndex const&) = delete;
@@ -24,14 +26,15 @@ public:
     [[nodiscard]] Watch* find(Client const* client, std::string_view path, std::string_view token) const;
 
     // Calls visit(Watch&, below) for each watch at `path` and above it; `below` is the rest of the path under the watch.
-    template <typename Visit>
+    template<typename Visit>
     void for_each_covering(std::string_view path, Visit&& visit) const;
 
     // Calls visit(Watch&) for each watch exactly at `path`.
-    template <typename Visit>
+    template<typename Visit>
     void for_each_at(std::string_view path, Visit&& visit) const
     {
-        if (size_ != 0) {
+        if (size_ != 0)
+        {
             visit_chain(hash_path(path), path, visit);
         }
     }
@@ -39,19 +42,22 @@ public:
     [[nodiscard]] std::size_t size() const { return size_; }
 
 private:
-    struct Slot {
+    struct Slot
+    {
         std::uint64_t hash = 0;
-        Watch* head = nullptr;  // null: the slot is free
+        Watch* head = nullptr; // null: the slot is free
     };
 
     [[nodiscard]] std::uint64_t hash_path(std::string_view path) const;
 
-    template <typename Visit>
+    template<typename Visit>
     void visit_chain(std::uint64_t hash, std::string_view path, Visit& visit) const
     {
-        for (Watch* watch = slots_[slot_of(hash)].head; watch != nullptr;) {
+        for (Watch* watch = slots_[slot_of(hash)].head; watch != nullptr;)
+        {
             Watch* const next = watch->next_at_path;
-            if (watch->path() == path) {
+            if (watch->path() == path)
+            {
                 visit(*watch);
             }
             watch = next;
@@ -63,7 +69,8 @@ private:
     {
         std::size_t const mask = slots_.size() - 1;
         std::size_t slot = hash & mask;
-        while (slots_[slot].head != nullptr && slots_[slot].hash != hash) {
+        while (slots_[slot].head != nullptr && slots_[slot].hash != hash)
+        {
             slot = (slot + 1) & mask;
         }
         return slot;
@@ -72,15 +79,16 @@ private:
     void free_slot(std::size_t slot);
 
     HashKey key_;
-    std::vector<Slot> slots_ = std::vector<Slot>(16);  // a power of two of them, at most half used; linear probing
-    std::size_t used_ = 0;                             // slots, that is different paths
-    std::size_t size_ = 0;                             // watches
+    std::vector<Slot> slots_ = std::vector<Slot>(16); // a power of two of them, at most half used; linear probing
+    std::size_t used_ = 0;                            // slots, that is different paths
+    std::size_t size_ = 0;                            // watches
 };
 
-template <typename Visit>
+template<typename Visit>
 void WatchIndex::for_each_covering(std::string_view path, Visit&& visit) const
 {
-    if (size_ == 0) {
+    if (size_ == 0)
+    {
         return;
     }
     Slot const* const slots = slots_.data();
@@ -89,19 +97,24 @@ void WatchIndex::for_each_covering(std::string_view path, Visit&& visit) const
     std::size_t end = 1;
     PathComponents components(path);
     Name name;
-    for (;;) {
+    for (;;)
+    {
         std::size_t slot = hash & mask;
-        while (slots[slot].head != nullptr && slots[slot].hash != hash) {
+        while (slots[slot].head != nullptr && slots[slot].hash != hash)
+        {
             slot = (slot + 1) & mask;
         }
-        for (Watch* watch = slots[slot].head; watch != nullptr;) {
+        for (Watch* watch = slots[slot].head; watch != nullptr;)
+        {
             Watch* const next = watch->next_at_path;
-            if (watch->path() == path.substr(0, end)) {
+            if (watch->path() == path.substr(0, end))
+            {
                 visit(*watch, path.substr(end == 1 && path.size() > 1 ? 0 : end));
             }
             watch = next;
         }
-        if (!components.next(name)) {
+        if (!components.next(name))
+        {
             return;
         }
         hash = name.hash_below(key_, hash);
@@ -109,4 +122,4 @@ void WatchIndex::for_each_covering(std::string_view path, Visit&& visit) const
     }
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

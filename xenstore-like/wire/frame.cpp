@@ -5,22 +5,26 @@
 #include <charconv>
 #include <cstring>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 Frame next_frame(std::string_view bytes)
 {
     Frame frame;
-    if (bytes.size() < kHeaderSize) {
+    if (bytes.size() < kHeaderSize)
+    {
         return frame;
     }
     xsd_sockmsg header;
     std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.len > kPayloadMax) {
+    if (header.len > kPayloadMax)
+    {
         frame.status = FrameStatus::Oversized;
         return frame;
     }
     frame.size = kHeaderSize + header.len;
-    if (bytes.size() < frame.size) {
+    if (bytes.size() < frame.size)
+    {
         return frame;
     }
     frame.status = FrameStatus::Complete;
@@ -30,11 +34,13 @@ Frame next_frame(std::string_view bytes)
 
 bool StringList::next(std::string_view& out)
 {
-    if (rest_.empty()) {
+    if (rest_.empty())
+    {
         return false;
     }
     auto const* end = static_cast<char const*>(std::memchr(rest_.data(), 0, rest_.size()));
-    if (end == nullptr) {
+    if (end == nullptr)
+    {
         return false;
     }
     auto const length = static_cast<std::size_t>(end - rest_.data());
@@ -56,4 +62,4 @@ bool parse_number(std::string_view text, std::uint64_t& out)
     return result.ec == std::errc() && result.ptr == end && !text.empty();
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -4,23 +4,27 @@
 
 #include "wire/protocol.hpp"
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // One request; the payload points into the bytes it was cut from and lives as long as they do.
-struct Request {
+struct Request
+{
     std::uint32_t operation = 0;
     std::uint32_t request_id = 0;
     std::uint32_t transaction_id = 0;
     std::string_view payload;
 };
 
-enum class FrameStatus {
-    Complete,    // `request` and `size` are valid
-    Incomplete,  // more bytes are needed; `size` is what the message needs in all, or the header's size
-    Oversized,   // the header announces more than kPayloadMax: the stream cannot be followed any further
+enum class FrameStatus
+{
+    Complete,   // `request` and `size` are valid
+    Incomplete, // more bytes are needed; `size` is what the message needs in all, or the header's size
+    Oversized,  // the header announces more than kPayloadMax: the stream cannot be followed any further
 };
 
-struct Frame {
+struct Frame
+{
     FrameStatus status = FrameStatus::Incomplete;
     std::size_t size = kHeaderSize;
     Request request;
@@ -30,7 +34,8 @@ struct Frame {
 Frame next_frame(std::string_view bytes);
 
 // Iterates over the NUL-terminated strings of a payload. A last string without its NUL is not a string.
-class StringList {
+class StringList
+{
 public:
     explicit StringList(std::string_view payload) : rest_(payload) {}
 
@@ -51,4 +56,4 @@ bool single_string(std::string_view payload, std::string_view& out);
 // A decimal number as clients send it; false for anything else, also for values beyond 64 bits.
 bool parse_number(std::string_view text, std::uint64_t& out);
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 std::size_t OutputQueue::front_message_size() const
 {
@@ -17,9 +18,12 @@ std::size_t OutputQueue::front_message_size() const
 void OutputQueue::make_room(std::size_t count)
 {
     std::size_t const wanted = size() + count;
-    if (head_ >= capacity_ / 2 && wanted <= capacity_) {
+    if (head_ >= capacity_ / 2 && wanted <= capacity_)
+    {
         std::memmove(data_.get(), data_.get() + head_, size());
-    } else {
+    }
+    else
+    {
         std::size_t const capacity = std::max({kFirstCapacity, wanted, std::min(capacity_ * 2, wanted * 2)});
         auto fresh = std::make_unique_for_overwrite<char[]>(capacity);
         pending().copy(fresh.get(), size());
@@ -30,4 +34,4 @@ void OutputQueue::make_room(std::size_t count)
     head_ = 0;
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -7,20 +7,24 @@
 #include <cstring>
 #include <memory>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-class OutputQueue {
+class OutputQueue
+{
 public:
     // Appends one message whose payload is `first` followed by `second`. The sum is at most kPayloadMax.
     void append(std::uint32_t type, std::uint32_t request_id, std::uint32_t transaction_id, std::string_view first,
                 std::string_view second = {})
     {
-        xsd_sockmsg const header{type, request_id, transaction_id, static_cast<std::uint32_t>(first.size() + second.size())};
+        xsd_sockmsg const header{type, request_id, transaction_id,
+                                 static_cast<std::uint32_t>(first.size() + second.size())};
         char* to = extend(sizeof header + header.len);
         std::memcpy(to, &header, sizeof header);
         to += sizeof header;
         std::memcpy(to, first.data(), first.size());
-        if (!second.empty()) {
+        if (!second.empty())
+        {
             std::memcpy(to + first.size(), second.data(), second.size());
         }
     }
@@ -36,7 +40,8 @@ public:
     void consume(std::size_t count)
     {
         head_ += count;
-        if (head_ == end_) {
+        if (head_ == end_)
+        {
             clear();
         }
     }
@@ -44,7 +49,8 @@ public:
     {
         head_ = 0;
         end_ = 0;
-        if (capacity_ > keep_) {
+        if (capacity_ > keep_)
+        {
             data_.reset();
             capacity_ = 0;
         }
@@ -61,7 +67,8 @@ private:
 
     char* extend(std::size_t count)
     {
-        if (capacity_ - end_ < count) {
+        if (capacity_ - end_ < count)
+        {
             make_room(count);
         }
         end_ += count;
@@ -72,8 +79,8 @@ private:
     std::unique_ptr<char[]> data_;
     std::size_t keep_ = 1024;
     std::size_t capacity_ = 0;
-    std::size_t head_ = 0;  // what lies before it has been sent
+    std::size_t head_ = 0; // what lies before it has been sent
     std::size_t end_ = 0;
 };
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -8,14 +8,17 @@
 #include <cstring>
 #include <emmintrin.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr std::array<bool, 256> make_allowed()
 {
     std::array<bool, 256> allowed{};
-    for (char const c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@")) {
+    for (char const c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/_@"))
+    {
         allowed[static_cast<unsigned char>(c)] = true;
     }
     return allowed;
@@ -23,15 +26,17 @@ constexpr std::array<bool, 256> make_allowed()
 
 constexpr std::array<bool, 256> kAllowed = make_allowed();
 
-}  // namespace
+} // namespace
 
 // Looks at sixteen bytes at a time: every byte must lie in one of the allowed ranges, and no slash may follow another.
 bool valid_absolute_path(std::string_view path)
 {
-    if (path.empty() || path.front() != '/' || path.size() > kAbsolutePathMax) {
+    if (path.empty() || path.front() != '/' || path.size() > kAbsolutePathMax)
+    {
         return false;
     }
-    if (path.size() == 1) {
+    if (path.size() == 1)
+    {
         return true;
     }
     auto const in_range = [](__m128i bytes, char first, char last) {
@@ -40,13 +45,17 @@ bool valid_absolute_path(std::string_view path)
     };
     char padded[16];
     unsigned slash_before = 0;
-    for (std::size_t done = 0; done < path.size(); done += 16) {
+    for (std::size_t done = 0; done < path.size(); done += 16)
+    {
         std::size_t const count = path.size() - done;
         char const* block = path.data() + done;
-        if (count < 16 && path.size() >= 16) {  // look at the last sixteen bytes, some of them again
+        if (count < 16 && path.size() >= 16)
+        { // look at the last sixteen bytes, some of them again
             block = path.data() + path.size() - 16;
             slash_before = 0;
-        } else if (count < 16) {
+        }
+        else if (count < 16)
+        {
             std::memset(padded, 'a', sizeof padded);
             std::memcpy(padded, block, count);
             block = padded;
@@ -57,7 +66,8 @@ bool valid_absolute_path(std::string_view path)
         allowed = _mm_or_si128(allowed, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
         allowed = _mm_or_si128(allowed, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
         auto const slashes = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'))));
-        if (_mm_movemask_epi8(allowed) != 0xffff || (slashes & (slashes << 1 | slash_before)) != 0) {
+        if (_mm_movemask_epi8(allowed) != 0xffff || (slashes & (slashes << 1 | slash_before)) != 0)
+        {
             return false;
         }
         slash_before = slashes >> 15;
@@ -67,14 +77,17 @@ bool valid_absolute_path(std::string_view path)
 
 int complete_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
 {
-    if (path.empty() || path.front() == '@') {
+    if (path.empty() || path.front() == '@')
+    {
         return EINVAL;
     }
-    if (path.front() == '/') {
+    if (path.front() == '/')
+    {
         out = {path, 0};
         return path.size() <= kAbsolutePathMax && (path.back() != '/' || path.size() == 1) ? 0 : EINVAL;
     }
-    if (path.size() > kRelativePathMax) {
+    if (path.size() > kRelativePathMax)
+    {
         return EINVAL;
     }
     scratch = domain_path(domain);
@@ -93,7 +106,8 @@ int resolve_path(std::string_view path, std::uint16_t domain, std::string& scrat
 
 int resolve_watch_path(std::string_view path, std::uint16_t domain, std::string& scratch, NodePath& out)
 {
-    if (path.empty() || path.front() != '@') {
+    if (path.empty() || path.front() != '@')
+    {
         return resolve_path(path, domain, scratch, out);
     }
     out = {path, 0};
@@ -122,10 +136,11 @@ std::size_t path_depth(std::string_view path)
 
 bool is_same_or_below(std::string_view ancestor, std::string_view path)
 {
-    if (ancestor == "/") {
+    if (ancestor == "/")
+    {
         return !path.empty() && path.front() == '/';
     }
     return path.starts_with(ancestor) && (path.size() == ancestor.size() || path[ancestor.size()] == '/');
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

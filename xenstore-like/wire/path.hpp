@@ -6,7 +6,8 @@
 
 #include <string>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 inline constexpr std::string_view kDomainRoot = "/local/domain/";
 inline constexpr std::string_view kIntroduceWatch = "@introduceDomain";
@@ -15,7 +16,8 @@ inline constexpr std::string_view kReleaseWatch = "@releaseDomain";
 // A valid absolute node path, or one of the two special watch names.
 // `text` points at the client's bytes, or into the scratch string where a relative path had to be completed.
 // `prefix` is how many characters were put in front: what an event must leave out for a relative watch.
-struct NodePath {
+struct NodePath
+{
     std::string_view text;
     std::size_t prefix = 0;
 
@@ -49,4 +51,4 @@ std::size_t path_depth(std::string_view path);
 // True if `path` is `ancestor` itself or lies below it.
 bool is_same_or_below(std::string_view ancestor, std::string_view path);
 
-}  // namespace tessera::store
+} // namespace tessera::store

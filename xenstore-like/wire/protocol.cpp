@@ -4,9 +4,11 @@
 
 #include <array>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
-namespace {
+namespace
+{
 
 constexpr std::array<std::string_view, kOperationCount> kOperationNames = {
     "control",
@@ -34,12 +36,14 @@ constexpr std::array<std::string_view, kOperationCount> kOperationNames = {
     "directory_part",
 };
 
-}  // namespace
+} // namespace
 
 std::string_view error_name(int error)
 {
-    for (auto const& known : xsd_errors) {
-        if (known.errnum == error) {
+    for (auto const& known : xsd_errors)
+    {
+        if (known.errnum == error)
+        {
             return known.errstring;
         }
     }
@@ -51,4 +55,4 @@ std::string_view operation_name(std::uint32_t operation)
     return operation < kOperationNames.size() ? kOperationNames[operation] : "invalid";
 }
 
-}  // namespace tessera::store
+} // namespace tessera::store

@@ -8,10 +8,12 @@
 #include <string_view>
 #include <xen/io/xs_wire.h>
 
-namespace tessera::store {
+namespace tessera::store
+{
 
 // Watch with a depth and the other requests keep the published numbering; kOperationCount bounds dispatch tables.
-enum class Operation : std::uint32_t {
+enum class Operation : std::uint32_t
+{
     Control = XS_CONTROL,
     Directory = XS_DIRECTORY,
     Read = XS_READ,
@@ -51,4 +53,4 @@ std::string_view error_name(int error);
 // The lower-case name of an operation for logs and counters; "invalid" for numbers outside the protocol.
 std::string_view operation_name(std::uint32_t operation);
 
-}  // namespace tessera::store
+} // namespace tessera::store

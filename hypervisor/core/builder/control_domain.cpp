@@ -53,7 +53,8 @@ private:
     [[nodiscard]] std::byte* data(std::uint64_t pfn) const { return port::frame_data(frame(pfn)); }
     [[nodiscard]] bool from_module(std::uint64_t pfn) const
     {
-        return layout_.initrd_start == 0 && pfn >= layout_.initrd_frame && pfn < layout_.initrd_frame + layout_.initrd_frames;
+        return layout_.initrd_start == 0 && pfn >= layout_.initrd_frame &&
+               pfn < layout_.initrd_frame + layout_.initrd_frames;
     }
 
     void give(std::uint64_t pfn, Mfn mfn)
@@ -77,7 +78,8 @@ private:
                 give(pfn++, mfn);
                 continue;
             }
-            std::uint64_t const limit = pfn < layout_.initrd_frame && layout_.initrd_start == 0 ? layout_.initrd_frame : layout_.frames;
+            std::uint64_t const limit =
+                pfn < layout_.initrd_frame && layout_.initrd_start == 0 ? layout_.initrd_frame : layout_.frames;
             HV_TRY_VOID(allocate_block(pfn, limit - pfn));
         }
         return {};
@@ -262,7 +264,8 @@ Result<Domain*> build_control_domain(ControlDomainPlan const& plan, char const*&
     HV_TRY_VOID(compute_layout(image, plan.frames, plan.initrd_bytes, layout, why));
     constexpr std::uint64_t kCanBeControl = 1ull << XENFEAT_dom0;
     why = "it does not support being the control domain";
-    HV_REQUIRE(!image.notes.has_supported_features || (image.notes.supported_features & kCanBeControl) != 0, Errno::Inval);
+    HV_REQUIRE(!image.notes.has_supported_features || (image.notes.supported_features & kCanBeControl) != 0,
+               Errno::Inval);
     DomainSettings settings;
     settings.control = true;
     settings.max_vcpus = plan.vcpus;

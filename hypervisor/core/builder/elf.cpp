@@ -78,34 +78,21 @@ void take_note(KernelNotes& notes, std::uint32_t type, Bytes description)
         notes.hypercall_page = number(description);
         notes.has_hypercall_page = true;
         break;
-    case XEN_ELFNOTE_VIRT_BASE:
-        notes.virtual_base = number(description);
-        break;
-    case XEN_ELFNOTE_PADDR_OFFSET:
-        notes.address_offset = number(description);
-        break;
+    case XEN_ELFNOTE_VIRT_BASE: notes.virtual_base = number(description); break;
+    case XEN_ELFNOTE_PADDR_OFFSET: notes.address_offset = number(description); break;
     case XEN_ELFNOTE_INIT_P2M:
         notes.initial_p2m = number(description);
         notes.has_initial_p2m = true;
         break;
-    case XEN_ELFNOTE_MOD_START_PFN:
-        notes.module_start_is_frame = number(description) != 0;
-        break;
+    case XEN_ELFNOTE_MOD_START_PFN: notes.module_start_is_frame = number(description) != 0; break;
     case XEN_ELFNOTE_SUPPORTED_FEATURES:
         notes.supported_features = number(description);
         notes.has_supported_features = true;
         break;
-    case XEN_ELFNOTE_LOADER:
-        text(description, notes.loader);
-        break;
-    case XEN_ELFNOTE_GUEST_OS:
-        text(description, notes.guest_os);
-        break;
-    case XEN_ELFNOTE_XEN_VERSION:
-        text(description, notes.xen_version);
-        break;
-    default:
-        break;
+    case XEN_ELFNOTE_LOADER: text(description, notes.loader); break;
+    case XEN_ELFNOTE_GUEST_OS: text(description, notes.guest_os); break;
+    case XEN_ELFNOTE_XEN_VERSION: text(description, notes.xen_version); break;
+    default: break;
     }
 }
 
@@ -148,7 +135,8 @@ Result<void> add_segment(KernelImage& image, ProgramHeader const& header, char c
         return fail(why, "a segment's address wraps");
     if (image.segment_count == KernelImage::kMaxSegments)
         return fail(why, "too many segments");
-    image.segments[image.segment_count++] = {header.physical_address, header.offset, header.file_size, header.memory_size};
+    image.segments[image.segment_count++] = {header.physical_address, header.offset, header.file_size,
+                                             header.memory_size};
     std::uint64_t const end = header.physical_address + header.memory_size;
     if (header.physical_address < image.physical_start)
         image.physical_start = header.physical_address;
@@ -165,7 +153,11 @@ Result<void> parse_kernel(Bytes file, KernelImage& image, char const*& why)
     image.file = file;
     image.physical_start = ~0ull;
     ElfHeader header;
-    if (!read_at(file, 0, header) || __builtin_memcmp(header.ident, "\x7f" "ELF\2\1", 6) != 0 ||
+    if (!read_at(file, 0, header) ||
+        __builtin_memcmp(header.ident,
+                         "\x7f"
+                         "ELF\2\1",
+                         6) != 0 ||
         header.machine != kMachineX86_64 || header.program_entry_size != sizeof(ProgramHeader))
         return fail(why, "not a 64-bit x86 ELF file");
     image.entry = header.entry;

@@ -32,7 +32,7 @@ struct KernelNotes
     bool has_entry = false;
     std::uint64_t hypercall_page = 0; // HYPERCALL_PAGE
     bool has_hypercall_page = false;
-    std::uint64_t initial_p2m = 0;    // INIT_P2M
+    std::uint64_t initial_p2m = 0; // INIT_P2M
     bool has_initial_p2m = false;
     bool module_start_is_frame = false; // MOD_START_PFN
     std::uint64_t supported_features = 0;

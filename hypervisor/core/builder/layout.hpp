@@ -17,21 +17,21 @@ namespace hv::builder
 struct Layout
 {
     std::uint64_t virtual_base = 0;
-    std::uint64_t kernel_end = 0;     // virtual, page-aligned
-    std::uint64_t initrd_start = 0;   // virtual, 0 when outside the run
-    std::uint64_t p2m_start = 0;      // virtual, inside the run or INIT_P2M
+    std::uint64_t kernel_end = 0;   // virtual, page-aligned
+    std::uint64_t initrd_start = 0; // virtual, 0 when outside the run
+    std::uint64_t p2m_start = 0;    // virtual, inside the run or INIT_P2M
     bool p2m_outside = false;
-    std::uint64_t start_info = 0;     // virtual
-    std::uint64_t tables_start = 0;   // virtual: L4 first
+    std::uint64_t start_info = 0;   // virtual
+    std::uint64_t tables_start = 0; // virtual: L4 first
     std::uint64_t table_count = 0;
-    std::uint64_t stack = 0;          // virtual, one page
-    std::uint64_t virtual_end = 0;    // end of the run, a multiple of 4 MiB
+    std::uint64_t stack = 0;       // virtual, one page
+    std::uint64_t virtual_end = 0; // end of the run, a multiple of 4 MiB
 
-    std::uint64_t frames = 0;         // all of the domain's memory
-    std::uint64_t run_frames = 0;     // frames of the run
-    std::uint64_t initrd_frame = 0;   // first frame of the initrd
+    std::uint64_t frames = 0;       // all of the domain's memory
+    std::uint64_t run_frames = 0;   // frames of the run
+    std::uint64_t initrd_frame = 0; // first frame of the initrd
     std::uint64_t initrd_frames = 0;
-    std::uint64_t p2m_frame = 0;      // first frame of what belongs to an outside p2m: tables, then data
+    std::uint64_t p2m_frame = 0; // first frame of what belongs to an outside p2m: tables, then data
     std::uint64_t p2m_table_frames = 0;
     std::uint64_t p2m_data_frames = 0;
 

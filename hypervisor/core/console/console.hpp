@@ -22,7 +22,7 @@ struct ConsoleHooks
     Nanoseconds (*time)() = nullptr;                      // when set, log lines begin with it
     void (*input_ready)() = nullptr;                      // characters wait for the control domain (VIRQ_CONSOLE)
     void (*ring_grew)() = nullptr;                        // new text for VIRQ_CON_RING; any context: only set a flag
-    void (*command_key)(char key) = nullptr;              // a key typed while input goes to the hypervisor; no lock held
+    void (*command_key)(char key) = nullptr; // a key typed while input goes to the hypervisor; no lock held
 };
 
 class Console

@@ -24,11 +24,11 @@
 namespace hv
 {
 
-class EventChannels;  // core/evtchn
-class GrantTable;     // core/grant
-class CpuPolicy;      // core/policy
-class PirqTable;      // core/irq
-class RangeSet;       // core/domain/range_set.hpp
+class EventChannels; // core/evtchn
+class GrantTable;    // core/grant
+class CpuPolicy;     // core/policy
+class PirqTable;     // core/irq
+class RangeSet;      // core/domain/range_set.hpp
 
 inline constexpr std::uint32_t kMaxVcpus = 128; // per domain
 
@@ -62,56 +62,56 @@ public:
     [[nodiscard]] Mfn resolve(GuestFrame frame) const { return Mfn{frame.raw()}; }
     [[nodiscard]] GuestFrame expose(Mfn mfn) const { return GuestFrame{mfn.raw()}; }
 
-    bool control = false;                        // the control domain: may use every privileged call
-    Life life = Life::Building;                  // changes under lifecycle_lock, read anywhere (acquire)
-    std::uint32_t references = 1;                // atomic
-    SpinLock lifecycle_lock;                     // life, pause, shutdown
-    std::uint32_t controller_pause_count = 1;    // XEN_DOMCTL_pausedomain, at most 255
-    std::uint32_t system_pause_count = 0;        // our own reasons, atomic
-    SpinLock context_lock;                       // first contexts of vCPUs, and where their vcpu_info lies; before mmu_lock
-    bool shutting_down = false;                  // SCHEDOP_shutdown called; vCPUs are being descheduled
-    bool shut_down = false;                      // every vCPU is descheduled: the tools may look
+    bool control = false;                     // the control domain: may use every privileged call
+    Life life = Life::Building;               // changes under lifecycle_lock, read anywhere (acquire)
+    std::uint32_t references = 1;             // atomic
+    SpinLock lifecycle_lock;                  // life, pause, shutdown
+    std::uint32_t controller_pause_count = 1; // XEN_DOMCTL_pausedomain, at most 255
+    std::uint32_t system_pause_count = 0;     // our own reasons, atomic
+    SpinLock context_lock;      // first contexts of vCPUs, and where their vcpu_info lies; before mmu_lock
+    bool shutting_down = false; // SCHEDOP_shutdown called; vCPUs are being descheduled
+    bool shut_down = false;     // every vCPU is descheduled: the tools may look
     std::uint32_t shutdown_code = 0;
 
-    std::uint32_t vcpu_count = 0;                // created so far; vcpus[0..vcpu_count) are non-null
+    std::uint32_t vcpu_count = 0; // created so far; vcpus[0..vcpu_count) are non-null
     std::uint32_t max_vcpus = 0;
-    Vcpu** vcpus = nullptr;                      // max_vcpus pointers
+    Vcpu** vcpus = nullptr; // max_vcpus pointers
 
     // Memory. page_lock guards the lists and counts; mmu_lock every page-table entry of this domain and every
     // transition of its frames to or from a page-table or descriptor type. Order: mmu_lock before page_lock.
     SpinLock mmu_lock;
     SpinLock page_lock;
-    PageList pages;                              // guest RAM
-    PageList relinquished_pages;                 // RAM of a dying domain that others still refer to
-    std::uint8_t relinquishing = 0;              // destroy_domain() is at work; atomic
+    PageList pages;                 // guest RAM
+    PageList relinquished_pages;    // RAM of a dying domain that others still refer to
+    std::uint8_t relinquishing = 0; // destroy_domain() is at work; atomic
     std::uint64_t max_pages = 0;
-    std::uint64_t claimed_pages = 0;             // XENMEM_claim_pages still outstanding
-    std::uint64_t special_pages = 0;             // shared_info, grant frames: owned, not counted as RAM
+    std::uint64_t claimed_pages = 0; // XENMEM_claim_pages still outstanding
+    std::uint64_t special_pages = 0; // shared_info, grant frames: owned, not counted as RAM
     // Tables whose interrupted teardown the next table operation resumes, by level (core/mm/page_table.hpp). mmu_lock.
     std::array<Mfn, 5> deferred_tables{kInvalidMfn, kInvalidMfn, kInvalidMfn, kInvalidMfn, kInvalidMfn};
-    abi::shared_info* shared_info = nullptr;     // direct-map view of shared_info_frame
+    abi::shared_info* shared_info = nullptr; // direct-map view of shared_info_frame
     Mfn shared_info_frame = kInvalidMfn;
-    std::uint32_t vm_assist = 0;                 // bit per VMASST_TYPE_* below 32
+    std::uint32_t vm_assist = 0; // bit per VMASST_TYPE_* below 32
     bool vm_assist_m2p_strict = false;
 
     EventChannels* events = nullptr;
     GrantTable* grants = nullptr;
     CpuPolicy* policy = nullptr;
     PirqTable* pirqs = nullptr;
-    RangeSet* io_memory = nullptr;               // permitted machine frames, nullptr = none
+    RangeSet* io_memory = nullptr; // permitted machine frames, nullptr = none
     RangeSet* io_ports = nullptr;
 
-    GuestLine console_line;                      // what it wrote by console_io since its last newline
-    std::array<std::uint8_t, 16> handle{};       // UUID given by the tools
-    std::uint32_t sched_weight = 256;            // credit2 terms
-    std::uint32_t sched_cap = 0;                 // percent of one CPU, 0 = none
-    DomainShare share;                           // the scheduler's part
-    Watchdogs watchdogs;                         // SCHEDOP_watchdog
-    std::int32_t latched_shutdown_code = -1;     // SCHEDOP_shutdown_code: what a later shutdown reports; -1 = none
+    GuestLine console_line;                  // what it wrote by console_io since its last newline
+    std::array<std::uint8_t, 16> handle{};   // UUID given by the tools
+    std::uint32_t sched_weight = 256;        // credit2 terms
+    std::uint32_t sched_cap = 0;             // percent of one CPU, 0 = none
+    DomainShare share;                       // the scheduler's part
+    Watchdogs watchdogs;                     // SCHEDOP_watchdog
+    std::int32_t latched_shutdown_code = -1; // SCHEDOP_shutdown_code: what a later shutdown reports; -1 = none
     std::int64_t time_offset_seconds = 0;
-    std::uint32_t wallclock_generation = 0;      // of the wall clock in shared_info (core/time)
+    std::uint32_t wallclock_generation = 0; // of the wall clock in shared_info (core/time)
     std::uint32_t ssidref = 0;
-    std::span<abi::e820entry> memory_map{};      // XENMEM_set_memory_map, heap
+    std::span<abi::e820entry> memory_map{}; // XENMEM_set_memory_map, heap
 
 private:
     DomainId const id_;

@@ -40,18 +40,18 @@ public:
 
     // The CPU whose hardware holds this vCPU's address space and registers, also lazily while that CPU idles; atomic.
     std::uint32_t loaded_cpu = kNotLoaded;
-    bool initialised = false;            // has a context (VCPUOP_initialise or setvcpucontext)
-    FifoQueues* fifo = nullptr;          // FIFO control block state, or null while 2-level
-    std::uint32_t window_slot = 0;       // descriptor window index, from 1 (arch layout)
-    std::uint32_t last_hypercalls[8]{};  // ring for panic output: call << 16 | sub-operation
+    bool initialised = false;           // has a context (VCPUOP_initialise or setvcpucontext)
+    FifoQueues* fifo = nullptr;         // FIFO control block state, or null while 2-level
+    std::uint32_t window_slot = 0;      // descriptor window index, from 1 (arch layout)
+    std::uint32_t last_hypercalls[8]{}; // ring for panic output: call << 16 | sub-operation
     std::uint32_t last_hypercall_next = 0;
-    std::uint64_t* counters = nullptr;   // one per counter row (core/trace/counters.hpp)
+    std::uint64_t* counters = nullptr; // one per counter row (core/trace/counters.hpp)
 
-    std::uint32_t virq_ports[24]{};      // NR_VIRQS; 0 = not bound. Written under the domain's event lock (core/evtchn)
+    std::uint32_t virq_ports[24]{}; // NR_VIRQS; 0 = not bound. Written under the domain's event lock (core/evtchn)
 
     // Poll state (SCHEDOP_poll): see core/evtchn.
     std::uint32_t poll_port_count = 0;
-    std::uint32_t poll_port = 0;         // when polling exactly one port
+    std::uint32_t poll_port = 0; // when polling exactly one port
 
 private:
     Domain& domain_;

@@ -16,8 +16,8 @@ inline constexpr std::uint64_t kWriteThrough = 1ull << 3;
 inline constexpr std::uint64_t kCacheDisable = 1ull << 4;
 inline constexpr std::uint64_t kAccessed = 1ull << 5;
 inline constexpr std::uint64_t kDirty = 1ull << 6;
-inline constexpr std::uint64_t kPatLeaf = 1ull << 7;    // in an L1 entry
-inline constexpr std::uint64_t kSuperpage = 1ull << 7;  // in L2 and L3 entries
+inline constexpr std::uint64_t kPatLeaf = 1ull << 7;   // in an L1 entry
+inline constexpr std::uint64_t kSuperpage = 1ull << 7; // in L2 and L3 entries
 inline constexpr std::uint64_t kGlobal = 1ull << 8;
 inline constexpr std::uint64_t kAvailable = 7ull << 9;
 inline constexpr std::uint64_t kAvailableHigh = 0x7ffull << 52;
@@ -26,7 +26,7 @@ inline constexpr std::uint64_t kAddress = 0x000ffffffffff000;
 
 // Software bits in leaf entries. Guests may read them back; values they write are stripped of kGrant.
 inline constexpr std::uint64_t kGuestKernel = 1ull << 52; // the guest asked for a supervisor page (all run at CPL 3)
-inline constexpr std::uint64_t kGrant = 1ull << 53;       // a grant mapping: its references belong to the maptrack entry
+inline constexpr std::uint64_t kGrant = 1ull << 53; // a grant mapping: its references belong to the maptrack entry
 
 inline constexpr std::uint64_t kCacheBits = kWriteThrough | kCacheDisable | kPatLeaf;
 

@@ -10,8 +10,8 @@ namespace hv
 namespace
 {
 
-std::uint32_t clock = 1;                  // low 16 bits are the stamp; 0 is never used
-std::uint32_t flush_time[kMaxCpus] = {};  // full clock value
+std::uint32_t clock = 1;                 // low 16 bits are the stamp; 0 is never used
+std::uint32_t flush_time[kMaxCpus] = {}; // full clock value
 
 } // namespace
 

@@ -77,7 +77,7 @@ void hide_machine(CpuPolicy& policy)
     policy.topology = {};
     policy.extended[7].a = policy.extended[7].b = policy.extended[7].c = 0;
     policy.extended[8].a &= 0x0000ffff; // physical and linear address bits
-    policy.extended[8].c = 0; // core count
+    policy.extended[8].c = 0;           // core count
     policy.extended[8].d = 0;
     for (unsigned leaf = 9; leaf < CpuPolicy::kExtendedLeaves; ++leaf)
     {

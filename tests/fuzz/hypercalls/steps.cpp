@@ -35,7 +35,8 @@ void update_entries(World& world, Input& input, Player& player)
     for (unsigned i = 0; i < count; ++i)
     {
         auto const command = input.ConsumeIntegral<std::uint8_t>();
-        requests[i] = {slot(world, input, player) | (command >= 192 ? command & 7u : 0u), world.some_entry(input, player)};
+        requests[i] = {slot(world, input, player) | (command >= 192 ? command & 7u : 0u),
+                       world.some_entry(input, player)};
     }
     player.guest.call(__HYPERVISOR_mmu_update, list, count, 0, world.some_foreign(input));
 }
@@ -54,9 +55,9 @@ void update_address(World& world, Input& input, Player& player)
 void extended_operation(World& world, Input& input, Player& player)
 {
     static constexpr unsigned kCommands[] = {
-        MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,     MMUEXT_PIN_L4_TABLE,  MMUEXT_UNPIN_TABLE,
-        MMUEXT_UNPIN_TABLE,  MMUEXT_NEW_BASEPTR,  MMUEXT_NEW_USER_BASEPTR, MMUEXT_CLEAR_PAGE,    MMUEXT_COPY_PAGE,
-        MMUEXT_TLB_FLUSH_ALL, MMUEXT_SET_LDT,     MMUEXT_INVLPG_LOCAL,     MMUEXT_FLUSH_CACHE,   MMUEXT_MARK_SUPER};
+        MMUEXT_PIN_L1_TABLE,  MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,     MMUEXT_PIN_L4_TABLE, MMUEXT_UNPIN_TABLE,
+        MMUEXT_UNPIN_TABLE,   MMUEXT_NEW_BASEPTR,  MMUEXT_NEW_USER_BASEPTR, MMUEXT_CLEAR_PAGE,   MMUEXT_COPY_PAGE,
+        MMUEXT_TLB_FLUSH_ALL, MMUEXT_SET_LDT,      MMUEXT_INVLPG_LOCAL,     MMUEXT_FLUSH_CACHE,  MMUEXT_MARK_SUPER};
     unsigned const command = kCommands[input.ConsumeIntegral<std::uint8_t>() % std::size(kCommands)];
     if (command == MMUEXT_SET_LDT)
     {
@@ -79,7 +80,8 @@ void descriptors(World& world, Input& input, Player& player)
     auto* const frames = host::guest_new<std::array<std::uint64_t, 14>>();
     for (unsigned i = 0; i < 3; ++i)
         (*frames)[i] = world.some_frame(input, player).raw();
-    player.guest.call(__HYPERVISOR_set_gdt, host::guest_address(frames), input.ConsumeIntegralInRange<unsigned>(0, 1536));
+    player.guest.call(__HYPERVISOR_set_gdt, host::guest_address(frames),
+                      input.ConsumeIntegralInRange<unsigned>(0, 1536));
 }
 
 void fault_in_ldt(World&, Input& input, Player& player)
@@ -265,8 +267,9 @@ void write_grant(World& world, Input& input, Player& player)
 {
     auto* const entries = reinterpret_cast<abi::grant_entry_v1*>(port::frame_data(Mfn{player.shared_grants}));
     std::uint16_t const flags = input.ConsumeBool() ? GTF_permit_access : GTF_permit_access | GTF_readonly;
-    entries[8 + input.ConsumeIntegral<std::uint8_t>() % 6] = {flags, world.some_player(input).domain.id().raw(),
-                                                              static_cast<std::uint32_t>(world.some_frame(input, player).raw())};
+    entries[8 + input.ConsumeIntegral<std::uint8_t>() % 6] = {
+        flags, world.some_player(input).domain.id().raw(),
+        static_cast<std::uint32_t>(world.some_frame(input, player).raw())};
 }
 
 std::uint64_t grant_slot(World& world, Input& input, Player& player, bool contains_pte)
@@ -305,11 +308,29 @@ void unmap_grant(World& world, Input& input, Player& player)
 }
 
 using Step = void (*)(World&, Input&, Player&);
-constexpr Step kSteps[] = {update_entries,  update_entries,  update_entries,       update_address, extended_operation,
-                           extended_operation, descriptors,  fault_in_ldt,         store_if,       pin_in_steps,
-                           unpin_in_steps,  update_in_steps, change_root_in_steps, set_context_in_steps,
-                           destroy_in_steps, reservation,    exchange,             register_info,  write_grant,
-                           map_grant,       map_grant,       unmap_grant,          any_memory_row};
+constexpr Step kSteps[] = {update_entries,
+                           update_entries,
+                           update_entries,
+                           update_address,
+                           extended_operation,
+                           extended_operation,
+                           descriptors,
+                           fault_in_ldt,
+                           store_if,
+                           pin_in_steps,
+                           unpin_in_steps,
+                           update_in_steps,
+                           change_root_in_steps,
+                           set_context_in_steps,
+                           destroy_in_steps,
+                           reservation,
+                           exchange,
+                           register_info,
+                           write_grant,
+                           map_grant,
+                           map_grant,
+                           unmap_grant,
+                           any_memory_row};
 
 } // namespace
 

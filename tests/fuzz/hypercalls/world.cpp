@@ -49,7 +49,8 @@ World::~World()
     (void)host::take_log();
     if (free_frames() + kSlabSlack < free_before_ || domain_count() != 0)
     {
-        std::fprintf(stderr, "broken: %lu frames and %u domains are left over\n", free_before_ - free_frames(), domain_count());
+        std::fprintf(stderr, "broken: %lu frames and %u domains are left over\n", free_before_ - free_frames(),
+                     domain_count());
         std::abort();
     }
 }
@@ -62,16 +63,11 @@ Mfn World::some_frame(FuzzedDataProvider& input, Player const& mostly)
     Player const& other = player(choice);
     switch (choice % 7)
     {
-    case 0:
-        return Mfn{host::kFrames + choice}; // device memory
-    case 1:
-        return mostly.domain.shared_info_frame;
-    case 2:
-        return Mfn{mostly.shared_grants};
-    case 3:
-        return Mfn{input.ConsumeIntegralInRange<std::uint64_t>(0, host::kFrames - 1)};
-    default:
-        return other.pool[choice % kPoolFrames];
+    case 0: return Mfn{host::kFrames + choice}; // device memory
+    case 1: return mostly.domain.shared_info_frame;
+    case 2: return Mfn{mostly.shared_grants};
+    case 3: return Mfn{input.ConsumeIntegralInRange<std::uint64_t>(0, host::kFrames - 1)};
+    default: return other.pool[choice % kPoolFrames];
     }
 }
 
@@ -85,8 +81,8 @@ std::uint64_t World::some_entry(FuzzedDataProvider& input, Player const& mostly)
 {
     using namespace pte;
     static constexpr std::uint64_t kOften[] = {host::kRead, host::kReadWrite, kPresent, kPresent | kWritable, 0};
-    static constexpr std::uint64_t kRare[] = {kAccessed, kDirty, kGlobal, kSuperpage, kCacheDisable, kWriteThrough,
-                                              kGuestKernel, kGrant, kNoExecute, 1ull << 9};
+    static constexpr std::uint64_t kRare[] = {kAccessed,     kDirty,       kGlobal, kSuperpage, kCacheDisable,
+                                              kWriteThrough, kGuestKernel, kGrant,  kNoExecute, 1ull << 9};
     auto const choice = input.ConsumeIntegral<std::uint8_t>();
     std::uint64_t flags = kOften[choice % std::size(kOften)];
     if (choice >= 128)
@@ -112,15 +108,11 @@ std::uint32_t World::some_foreign(FuzzedDataProvider& input)
     auto const choice = input.ConsumeIntegral<std::uint8_t>();
     switch (choice % 8)
     {
-    case 0:
-        return DOMID_IO;
-    case 1:
-        return DOMID_XEN;
+    case 0: return DOMID_IO;
+    case 1: return DOMID_XEN;
     case 2:
-    case 3:
-        return player(choice / 8).domain.id().raw();
-    default:
-        return DOMID_SELF;
+    case 3: return player(choice / 8).domain.id().raw();
+    default: return DOMID_SELF;
     }
 }
 

@@ -10,16 +10,19 @@
 
 using namespace tessera::store;
 
-namespace {
+namespace
+{
 
 constexpr std::string_view kCheck("check\0", 6);
 
 // The stream as a socket would deliver it.
 void run_stream(Store& store, Client& client, std::string_view bytes)
 {
-    while (true) {
+    while (true)
+    {
         Frame const frame = next_frame(bytes);
-        if (frame.status != FrameStatus::Complete) {
+        if (frame.status != FrameStatus::Complete)
+        {
             return;
         }
         store.handle(client, frame.request);
@@ -34,15 +37,19 @@ void run_ring(Store& store, Client& client, std::string_view bytes)
 {
     xenstore_domain_interface page{};
     RingConnection connection(store, client, &page);
-    while (bytes.size() >= 4) {
+    while (bytes.size() >= 4)
+    {
         std::size_t const count = std::min<std::size_t>(static_cast<unsigned char>(bytes[0]) * 8U, bytes.size() - 4);
-        std::size_t const offset = (static_cast<unsigned char>(bytes[1]) << 8 | static_cast<unsigned char>(bytes[2])) % sizeof page;
+        std::size_t const offset =
+            (static_cast<unsigned char>(bytes[1]) << 8 | static_cast<unsigned char>(bytes[2])) % sizeof page;
         bool const corrupt = (bytes[3] & 7) == 7;
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < count; ++i)
+        {
             page.req[MASK_XENSTORE_IDX(page.req_prod + i)] = bytes[4 + i];
         }
         page.req_prod += static_cast<std::uint32_t>(count);
-        if (corrupt) {
+        if (corrupt)
+        {
             reinterpret_cast<unsigned char*>(&page)[offset] ^= static_cast<unsigned char>(bytes[3]);
         }
         bool notify = false;
@@ -52,11 +59,12 @@ void run_ring(Store& store, Client& client, std::string_view bytes)
     }
 }
 
-}  // namespace
+} // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(unsigned char const* data, std::size_t size)
 {
-    if (size < 2) {
+    if (size < 2)
+    {
         return 0;
     }
     Store store;
@@ -64,25 +72,22 @@ extern "C" int LLVMFuzzerTestOneInput(unsigned char const* data, std::size_t siz
     PermissionList const owner = {{1, kAccessNone}};
     store.restore_change({ChangeKind::MakeDirectory, "/local/domain/1", {}, nullptr, 0});
     store.restore_change({ChangeKind::SetPermissions, "/local/domain/1", {}, &owner, 0});
-    if (store.introduce(1, 1, 1) != 0) {
+    if (store.introduce(1, 1, 1) != 0)
+    {
         std::abort();
     }
     Client& guest = *store.domain(1)->client;
     std::string_view const bytes(reinterpret_cast<char const*>(data + 1), size - 1);
-    switch (data[0] % 3) {
-    case 0:
-        run_stream(store, control, bytes);
-        break;
-    case 1:
-        run_stream(store, guest, bytes);
-        break;
-    default:
-        run_ring(store, guest, bytes);
-        break;
+    switch (data[0] % 3)
+    {
+    case 0: run_stream(store, control, bytes); break;
+    case 1: run_stream(store, guest, bytes); break;
+    default: run_ring(store, guest, bytes); break;
     }
     Client& checker = store.connect_socket();
     store.handle(checker, {XS_CONTROL, 1, 0, kCheck});
-    if (!checker.output.pending().substr(kHeaderSize).starts_with("OK")) {
+    if (!checker.output.pending().substr(kHeaderSize).starts_with("OK"))
+    {
         std::abort();
     }
     return 0;

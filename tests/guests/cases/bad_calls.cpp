@@ -24,7 +24,8 @@ void unknown_calls()
 
 void bad_pointers()
 {
-    constexpr std::uint64_t kBad[] = {kOurs, kNowhere, 0x8000000000000000, 0xffff830000000ff8, ~0ull - 3, 0x7ffffffffffc};
+    constexpr std::uint64_t kBad[] = {kOurs,     kNowhere,      0x8000000000000000, 0xffff830000000ff8,
+                                      ~0ull - 3, 0x7ffffffffffc};
     for (std::uint64_t where : kBad)
     {
         EXPECT_EQ(call(__HYPERVISOR_xen_version, XENVER_compile_info, where), kFault);

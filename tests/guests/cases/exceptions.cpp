@@ -40,7 +40,7 @@ void faults()
     EXPECT(TRAPS(13, "hlt"));
     EXPECT(TRAPS(13, "lgdt (%%rsp)"));
     EXPECT(TRAPS(13, "mov $0x4000000000000000, %%rax; mov (%%rax), %%rax")); // not canonical
-    EXPECT((last_trap.cs & 3) == 0); // a frame from kernel mode says ring 0
+    EXPECT((last_trap.cs & 3) == 0);                                         // a frame from kernel mode says ring 0
 }
 
 void single_step()

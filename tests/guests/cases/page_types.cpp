@@ -29,7 +29,7 @@ void pinning_needs_no_writer()
     EXPECT_EQ(extended(MMUEXT_PIN_L1_TABLE, frame_of(page(1))), -22); // still mapped writable
     pin_l1(1);
     EXPECT_EQ(extended(MMUEXT_PIN_L1_TABLE, frame_of(page(1))), -22); // already pinned
-    EXPECT(make_writable(page(1)) != 0);                               // and now it may not be written
+    EXPECT(make_writable(page(1)) != 0);                              // and now it may not be written
     EXPECT_EQ(extended(MMUEXT_PIN_L2_TABLE, frame_of(page(1))), -22); // nor be another level
     EXPECT_EQ(extended(MMUEXT_UNPIN_TABLE, frame_of(page(1))), 0);
     EXPECT_EQ(extended(MMUEXT_UNPIN_TABLE, frame_of(page(1))), -22);
@@ -42,9 +42,9 @@ void entries_are_checked()
     std::uint64_t const table = frame_of(page(2)) << 12;
     std::uint64_t const frame = frame_of(page(3)) << 12;
     EXPECT_EQ(mmu_update(table, frame | kReadOnlyLeaf), 0);
-    EXPECT(mmu_update(table, frame_of(page(2)) << 12 | kTable) != 0);          // the table itself, writable
-    EXPECT(mmu_update(table + 8, kInvalidFrame << 12 | kReadOnlyLeaf) != 0);   // no such frame
-    EXPECT(mmu_update(table + 8, frame | kReadOnlyLeaf | 1ull << 51) != 0);    // beyond physical addresses
+    EXPECT(mmu_update(table, frame_of(page(2)) << 12 | kTable) != 0);        // the table itself, writable
+    EXPECT(mmu_update(table + 8, kInvalidFrame << 12 | kReadOnlyLeaf) != 0); // no such frame
+    EXPECT(mmu_update(table + 8, frame | kReadOnlyLeaf | 1ull << 51) != 0);  // beyond physical addresses
     // The fast path for flags must not let write access through (XSA-182).
     EXPECT(mmu_update(table, frame_of(page(2)) << 12 | kReadOnlyLeaf) == 0);
     EXPECT(mmu_update(table, frame_of(page(2)) << 12 | kReadOnlyLeaf | kWritable) != 0);

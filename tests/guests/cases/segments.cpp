@@ -33,7 +33,8 @@ void gdt()
     EXPECT_EQ(call(__HYPERVISOR_update_descriptor, where + 16, kTss), -22);
     EXPECT_EQ(call(__HYPERVISOR_update_descriptor, where + 16, kInterruptGate), -22);
     EXPECT_EQ(call(__HYPERVISOR_update_descriptor, where + 17, kData), -22);
-    EXPECT(call(__HYPERVISOR_update_descriptor, frame_of(reinterpret_cast<void*>(start_info->pt_base)) << 12, kData) != 0);
+    EXPECT(call(__HYPERVISOR_update_descriptor, frame_of(reinterpret_cast<void*>(start_info->pt_base)) << 12, kData) !=
+           0);
     page(1)[1] = kTss;
     EXPECT_EQ(make_read_only(page(1)), 0);
     EXPECT_EQ(set_gdt(1, 512), -22);

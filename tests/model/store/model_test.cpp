@@ -7,17 +7,21 @@
 #include <algorithm>
 #include <random>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
-class ModelRun {
+class ModelRun
+{
 public:
     explicit ModelRun(std::uint32_t seed) : random_(seed)
     {
         clients_.emplace_back(store_, store_.connect_socket());
         clients_.emplace_back(store_, store_.connect_socket());
         model_.domain_of = {{0, 0}, {1, 0}};
-        for (int domain = 1; domain <= 2; ++domain) {
+        for (int domain = 1; domain <= 2; ++domain)
+        {
             EXPECT_EQ(store_.introduce(static_cast<std::uint16_t>(domain), 1, 1), 0);
             clients_.emplace_back(store_, *store_.domain(static_cast<std::uint16_t>(domain))->client);
             model_.domain_of[domain + 1] = static_cast<std::uint16_t>(domain);
@@ -26,7 +30,8 @@ public:
 
     void run(int steps)
     {
-        for (int step = 0; step < steps; ++step) {
+        for (int step = 0; step < steps; ++step)
+        {
             std::string trace;
             int const client = pick(4);
             std::string const expected = one_request(client, trace);
@@ -44,7 +49,8 @@ private:
     std::string path()
     {
         std::string text;
-        for (int depth = 1 + pick(4); depth > 0; --depth) {
+        for (int depth = 1 + pick(4); depth > 0; --depth)
+        {
             text += "/" + std::string(1, static_cast<char>('a' + pick(3)));
         }
         return text;
@@ -53,7 +59,8 @@ private:
     PermissionList permissions()
     {
         PermissionList list;
-        for (int count = 1 + pick(3); count > 0; --count) {
+        for (int count = 1 + pick(3); count > 0; --count)
+        {
             list.push_back({static_cast<std::uint16_t>(pick(3)), static_cast<std::uint8_t>(pick(4))});
         }
         return list;
@@ -72,52 +79,49 @@ private:
         std::uint32_t const id = some_transaction(number);
         int const kind = pick(12);
         trace = "kind " + std::to_string(kind) + " " + at + " in " + std::to_string(id);
-        switch (kind) {
+        switch (kind)
+        {
         case 0:
-        case 1:
-            replied_ = client.read(at, id);
-            return model_.read(number, at, id);
-        case 2:
-            replied_ = client.directory(at, id);
-            return model_.directory(number, at, id);
+        case 1: replied_ = client.read(at, id); return model_.read(number, at, id);
+        case 2: replied_ = client.directory(at, id); return model_.directory(number, at, id);
         case 3:
-        case 4: {
+        case 4:
+        {
             std::string const value(static_cast<std::size_t>(pick(30)), static_cast<char>('0' + pick(3)));
             replied_ = client.write(at, value, id);
             return model_.write(number, at, value, id);
         }
-        case 5:
-            replied_ = client.make_directory(at, id);
-            return model_.make_directory(number, at, id);
-        case 6:
-            replied_ = client.remove(at, id);
-            return model_.remove(number, at, id);
-        case 7: {
+        case 5: replied_ = client.make_directory(at, id); return model_.make_directory(number, at, id);
+        case 6: replied_ = client.remove(at, id); return model_.remove(number, at, id);
+        case 7:
+        {
             PermissionList const list = permissions();
             std::string text;
-            for (auto const& permission : list) {
+            for (auto const& permission : list)
+            {
                 text += (text.empty() ? "" : ",") + format_permission(permission);
             }
             replied_ = client.set_permissions(at, text, id);
             return model_.set_permissions(number, at, list, id);
         }
-        case 8:
-            replied_ = client.call(XS_GET_PERMS, at + "\0"s, id);
-            return model_.get_permissions(number, at, id);
-        case 9: {
+        case 8: replied_ = client.call(XS_GET_PERMS, at + "\0"s, id); return model_.get_permissions(number, at, id);
+        case 9:
+        {
             std::string const token(1, static_cast<char>('t' + pick(3)));
             bool const add = pick(2) == 0;
             replied_ = add ? client.watch(at, token) : client.unwatch(at, token);
             return add ? model_.watch(number, at, token) : model_.unwatch(number, at, token);
         }
         case 10:
-            if (open_[number].size() < 3) {
+            if (open_[number].size() < 3)
+            {
                 replied_ = client.call(XS_TRANSACTION_START, "\0"s);
                 open_[number].push_back(model_.next_transaction);
                 return model_.start(number);
             }
             [[fallthrough]];
-        default: {
+        default:
+        {
             bool const commit = pick(4) != 0;
             replied_ = client.end(id, commit);
             std::erase(open_[number], id);
@@ -129,8 +133,10 @@ private:
     ClientEvents collected()
     {
         ClientEvents all;
-        for (int number = 0; number < 4; ++number) {
-            for (auto const& event : clients_[static_cast<std::size_t>(number)].events()) {
+        for (int number = 0; number < 4; ++number)
+        {
+            for (auto const& event : clients_[static_cast<std::size_t>(number)].events())
+            {
                 all.emplace_back(number, event);
             }
         }
@@ -154,11 +160,12 @@ private:
 
 TEST(Model, RandomSequencesMatchTheNaiveStore)
 {
-    for (std::uint32_t seed = 1; seed <= 20 && !::testing::Test::HasFatalFailure(); ++seed) {
+    for (std::uint32_t seed = 1; seed <= 20 && !::testing::Test::HasFatalFailure(); ++seed)
+    {
         SCOPED_TRACE("seed " + std::to_string(seed));
         ModelRun(seed).run(1000);
     }
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

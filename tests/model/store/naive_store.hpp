@@ -11,30 +11,35 @@
 #include <string>
 #include <vector>
 
-namespace tessera::store::test {
+namespace tessera::store::test
+{
 
-struct NaiveNode {
+struct NaiveNode
+{
     std::string value;
     PermissionList permissions;
 };
 using NaiveTree = std::map<std::string, NaiveNode>;
 
-struct NaiveChange {
-    char kind;  // 'w'rite, 'm'kdir, 'r'm, 'p'ermissions
+struct NaiveChange
+{
+    char kind; // 'w'rite, 'm'kdir, 'r'm, 'p'ermissions
     std::string path;
     std::string value;
     PermissionList permissions;
     std::uint16_t creator;
 };
 
-struct NaiveTransaction {
+struct NaiveTransaction
+{
     NaiveTree base;
     NaiveTree view;
     std::vector<NaiveChange> changes;
-    std::set<std::pair<std::string, char>> seen;  // 'e'xistence, 'v'alue, 'c'hildren, 'p'ermissions
+    std::set<std::pair<std::string, char>> seen; // 'e'xistence, 'v'alue, 'c'hildren, 'p'ermissions
 };
 
-struct NaiveWatch {
+struct NaiveWatch
+{
     int client;
     std::string path;
     std::string token;
@@ -53,7 +58,8 @@ inline bool naive_below(std::string const& top, std::string const& path)
 
 // Clients are numbered; domain 0 is privileged. Replies are payloads, "!NAME" for errors; events are collected as
 // (client, "path|token").
-class NaiveStore {
+class NaiveStore
+{
 public:
     std::map<int, std::uint16_t> domain_of;
     NaiveTree tree{{"/", {"", {{0, kAccessNone}}}}};
@@ -75,8 +81,10 @@ public:
     std::string get_permissions(int client, std::string const& path, std::uint32_t id)
     {
         std::string text = open(client, path, kAccessRead, 'p', id);
-        if (text.empty()) {
-            for (auto const& permission : view(client, id)[path].permissions) {
+        if (text.empty())
+        {
+            for (auto const& permission : view(client, id)[path].permissions)
+            {
                 text += format_permission(permission) + std::string(1, '\0');
             }
         }
@@ -90,18 +98,21 @@ public:
     std::string make_directory(int client, std::string const& path, std::uint32_t id)
     {
         std::string const error = open_for_change(client, path, id);
-        if (!error.empty() || view(client, id).contains(path)) {
+        if (!error.empty() || view(client, id).contains(path))
+        {
             return error.empty() ? kDone : error;
         }
         return perform(client, {'m', path, "", {}, domain_of[client]}, id);
     }
     std::string remove(int client, std::string const& path, std::uint32_t id)
     {
-        if (path == "/") {
+        if (path == "/")
+        {
             return "!EINVAL";
         }
         std::string const error = open(client, path, kAccessWrite, 'e', id);
-        if (error == "!ENOENT" && view(client, id).contains(naive_parent(path))) {
+        if (error == "!ENOENT" && view(client, id).contains(naive_parent(path)))
+        {
             return kDone;
         }
         return error.empty() ? perform(client, {'r', path, "", {}, domain_of[client]}, id) : error;
@@ -109,11 +120,13 @@ public:
     std::string set_permissions(int client, std::string const& path, PermissionList const& list, std::uint32_t id)
     {
         std::string const error = open(client, path, kAccessWrite, 'p', id);
-        if (!error.empty()) {
+        if (!error.empty())
+        {
             return error;
         }
         std::uint16_t const owner = view(client, id)[path].permissions.front().domain;
-        if (domain_of[client] != 0 && (owner != domain_of[client] || list.front().domain != owner)) {
+        if (domain_of[client] != 0 && (owner != domain_of[client] || list.front().domain != owner))
+        {
             return owner != domain_of[client] ? "!EACCES" : "!EPERM";
         }
         return perform(client, {'p', path, "", list, domain_of[client]}, id);
@@ -121,7 +134,8 @@ public:
     std::string watch(int client, std::string const& path, std::string const& token)
     {
         NaiveWatch const fresh{client, path, token};
-        if (std::find(watches.begin(), watches.end(), fresh) != watches.end()) {
+        if (std::find(watches.begin(), watches.end(), fresh) != watches.end())
+        {
             return "!EEXIST";
         }
         watches.push_back(fresh);
@@ -140,15 +154,19 @@ public:
     std::string end(int client, std::uint32_t id, bool wanted)
     {
         auto const entry = transactions.extract({client, id});
-        if (entry.empty()) {
+        if (entry.empty())
+        {
             return "!ENOENT";
         }
         NaiveTransaction const& transaction = entry.mapped();
-        if (!wanted) {
+        if (!wanted)
+        {
             return kDone;
         }
-        for (auto const& [path, what] : transaction.seen) {
-            if (differs(transaction.base, tree, path, what)) {
+        for (auto const& [path, what] : transaction.seen)
+        {
+            if (differs(transaction.base, tree, path, what))
+            {
                 return "!EAGAIN";
             }
         }
@@ -167,7 +185,8 @@ private:
     }
     static std::string nearest(NaiveTree const& in, std::string path)
     {
-        while (!in.contains(path)) {
+        while (!in.contains(path))
+        {
             path = naive_parent(path);
         }
         return path;
@@ -175,23 +194,28 @@ private:
     static std::string names(NaiveTree const& in, std::string const& path)
     {
         std::set<std::string> found;
-        for (auto const& [at, node] : in) {
-            if (at != "/" && naive_parent(at) == path) {
+        for (auto const& [at, node] : in)
+        {
+            if (at != "/" && naive_parent(at) == path)
+            {
                 found.insert(at.substr(at.rfind('/') + 1));
             }
         }
         std::string text;
-        for (auto const& name : found) {
+        for (auto const& name : found)
+        {
             text += name + std::string(1, '\0');
         }
         return text;
     }
     static bool differs(NaiveTree const& then, NaiveTree const& now, std::string const& path, char what)
     {
-        if (then.contains(path) != now.contains(path)) {
+        if (then.contains(path) != now.contains(path))
+        {
             return true;
         }
-        if (!then.contains(path) || what == 'e') {
+        if (!then.contains(path) || what == 'e')
+        {
             return false;
         }
         NaiveNode const& old_node = then.at(path);
@@ -202,14 +226,16 @@ private:
     }
     void note(int client, std::uint32_t id, std::string const& path, char what)
     {
-        if (id != 0) {
+        if (id != 0)
+        {
             transactions.at({client, id}).seen.emplace(path, what);
         }
     }
     std::string open(int client, std::string const& path, std::uint8_t wanted, char what, std::uint32_t id)
     {
         NaiveTree& in = view(client, id);
-        if (in.contains(path)) {
+        if (in.contains(path))
+        {
             note(client, id, path, what);
             note(client, id, path, domain_of[client] == 0 ? 'e' : 'p');
             return may(client, in[path], wanted) ? "" : "!EACCES";
@@ -229,31 +255,43 @@ private:
     static void apply(NaiveTree& in, NaiveChange const& change)
     {
         std::string const& path = change.path;
-        if (change.kind == 'r') {
+        if (change.kind == 'r')
+        {
             std::erase_if(in, [&](auto const& entry) { return naive_below(path, entry.first); });
-        } else if (change.kind == 'p') {
-            if (in.contains(path)) {
+        }
+        else if (change.kind == 'p')
+        {
+            if (in.contains(path))
+            {
                 in[path].permissions = change.permissions;
             }
-        } else {
+        }
+        else
+        {
             std::string const top = nearest(in, path);
             PermissionList list = in[top].permissions;
-            if (change.creator != 0) {
+            if (change.creator != 0)
+            {
                 list.front().domain = change.creator;
             }
-            for (std::string at = path; at != top; at = naive_parent(at)) {
+            for (std::string at = path; at != top; at = naive_parent(at))
+            {
                 in[at] = {"", list};
             }
-            if (change.kind == 'w') {
+            if (change.kind == 'w')
+            {
                 in[path].value = change.value;
             }
         }
     }
     std::string perform(int client, NaiveChange const& change, std::uint32_t id)
     {
-        if (id == 0) {
+        if (id == 0)
+        {
             commit({change});
-        } else {
+        }
+        else
+        {
             apply(view(client, id), change);
             transactions.at({client, id}).changes.push_back(change);
         }
@@ -261,11 +299,13 @@ private:
     }
     void report(std::string const& path, NaiveTree const& before, bool exact)
     {
-        for (auto const& watch : watches) {
+        for (auto const& watch : watches)
+        {
             bool const concerned = exact ? watch.path == path : naive_below(watch.path, path);
             bool const sees = (before.contains(path) && may(watch.client, before.at(path), kAccessRead)) ||
                               (tree.contains(path) && may(watch.client, tree.at(path), kAccessRead));
-            if (concerned && sees) {
+            if (concerned && sees)
+            {
                 events.emplace_back(watch.client, path + "|" + watch.token);
             }
         }
@@ -274,25 +314,31 @@ private:
     {
         NaiveTree const before = tree;
         std::set<std::string> changed;
-        for (auto const& change : changes) {
+        for (auto const& change : changes)
+        {
             apply(tree, change);
             changed.insert(change.path);
         }
         std::set<std::string> gone;
-        for (auto const& change : changes) {
-            for (auto const& [at, node] : before) {
-                if (change.kind == 'r' && naive_below(change.path, at) && !changed.contains(at)) {
+        for (auto const& change : changes)
+        {
+            for (auto const& [at, node] : before)
+            {
+                if (change.kind == 'r' && naive_below(change.path, at) && !changed.contains(at))
+                {
                     gone.insert(at);
                 }
             }
         }
-        for (auto const& path : changed) {
+        for (auto const& path : changed)
+        {
             report(path, before, false);
         }
-        for (auto const& path : gone) {
+        for (auto const& path : gone)
+        {
             report(path, before, true);
         }
     }
 };
 
-}  // namespace tessera::store::test
+} // namespace tessera::store::test

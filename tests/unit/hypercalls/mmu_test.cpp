@@ -52,12 +52,15 @@ TEST_F(MmuCalls, ABatchStopsAtTheFirstErrorWithTheExactCount)
         (*requests)[i] = {slot(space_.l1, 10 + i), pte::make(page_, kRead)};
     (*requests)[35].val = pte::make(other.page(), kRead); // beyond the first piece that is copied in
     auto* const done = host::guest_new<std::uint32_t>(77);
-    EXPECT_EQ(guest().call(__HYPERVISOR_mmu_update, host::guest_address(requests), 40, host::guest_address(done), DOMID_SELF),
-              -EBUSY);
+    EXPECT_EQ(
+        guest().call(__HYPERVISOR_mmu_update, host::guest_address(requests), 40, host::guest_address(done), DOMID_SELF),
+        -EBUSY);
     EXPECT_EQ(*done, 35u);
     EXPECT_EQ(Guest::entry(space_.l1, 44), pte::make(page_, kRead | pte::kGlobal));
     EXPECT_EQ(Guest::entry(space_.l1, 45), 0u);
-    EXPECT_EQ(guest().call(__HYPERVISOR_mmu_update, host::guest_address(requests), 35, host::guest_address(done), DOMID_SELF), 0);
+    EXPECT_EQ(
+        guest().call(__HYPERVISOR_mmu_update, host::guest_address(requests), 35, host::guest_address(done), DOMID_SELF),
+        0);
     EXPECT_EQ(*done, 35u);
 }
 
@@ -68,7 +71,9 @@ TEST_F(MmuCalls, ALongBatchGoesOnWhereItStopped)
     for (unsigned i = 0; i < kCount; ++i)
         (*requests)[i] = {slot(space_.l1, 5 + i % 500), pte::make(page_, i / 500 % 2 == 0 ? kRead : kReadWrite)};
     auto* const done = host::guest_new<std::uint32_t>(0);
-    EXPECT_EQ(guest().call(__HYPERVISOR_mmu_update, host::guest_address(requests), kCount, host::guest_address(done), DOMID_SELF), 0);
+    EXPECT_EQ(guest().call(__HYPERVISOR_mmu_update, host::guest_address(requests), kCount, host::guest_address(done),
+                           DOMID_SELF),
+              0);
     EXPECT_GT(guest().restarts, 0u);
     EXPECT_EQ(*done, kCount);
     EXPECT_EQ(frame_info(page_)->type_count(), 501u);
@@ -119,7 +124,9 @@ TEST_F(MmuCalls, ForeignFramesNeedPrivilegeAndKeepTheirOwner)
     EXPECT_EQ(control.set_entry(space.l1, 5, pte::make(space_.l1, kReadWrite), guest().id()), -EBUSY) << "a table";
     EXPECT_EQ(control.set_entry(space.l1, 5, pte::make(space_.l1, kRead), guest().id()), 0);
     EXPECT_EQ(control.set_entry(space.l2, 1, pte::make(space_.l1, kRead), guest().id()), -EINVAL) << "only leaves";
-    EXPECT_EQ(control.call(__HYPERVISOR_update_va_mapping_otherdomain, 6 * kPageSize, pte::make(page_, kRead), 0, guest().id()), 0);
+    EXPECT_EQ(control.call(__HYPERVISOR_update_va_mapping_otherdomain, 6 * kPageSize, pte::make(page_, kRead), 0,
+                           guest().id()),
+              0);
     EXPECT_EQ(frame_info(page_)->count(), 4u);
     EXPECT_EQ(guest().pin(page_, 1), -EINVAL) << "written by another domain";
     EXPECT_EQ(control.extended(MMUEXT_TLB_FLUSH_LOCAL, 0, 0, guest().id()), -EPERM);
@@ -131,8 +138,10 @@ TEST_F(MmuCalls, AFailedMappingFlushesNothing)
 {
     std::uint64_t const before = host::flushes().calls;
     for (std::uint64_t const address : {0x8000000000000000ull, 0xffff800000000000ull, 0x0000008000000000ull})
-        EXPECT_EQ(guest().call(__HYPERVISOR_update_va_mapping, address, pte::make(page_, kRead), UVMF_INVLPG | UVMF_ALL),
-                  -EINVAL) << "XSA-279";
+        EXPECT_EQ(
+            guest().call(__HYPERVISOR_update_va_mapping, address, pte::make(page_, kRead), UVMF_INVLPG | UVMF_ALL),
+            -EINVAL)
+            << "XSA-279";
     EXPECT_EQ(guest().call(__HYPERVISOR_update_va_mapping, 0, pte::make(space_.l1, kReadWrite), UVMF_INVLPG), -EBUSY);
     EXPECT_EQ(host::flushes().calls, before);
     EXPECT_EQ(guest().call(__HYPERVISOR_update_va_mapping, kPageSize, 0, UVMF_INVLPG), 0);

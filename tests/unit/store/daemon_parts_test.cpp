@@ -16,10 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
-class DaemonPartsTest : public ::testing::Test {
+class DaemonPartsTest : public ::testing::Test
+{
 protected:
     DaemonPartsTest()
     {
@@ -77,7 +80,7 @@ TEST_F(DaemonPartsTest, TheLogIsRotatedAtItsLimit)
     EXPECT_NE(contents(path).find("first-of-the-new-file"), std::string::npos);
     EXPECT_LT(std::filesystem::file_size(path), 200U);
     EXPECT_EQ(std::filesystem::file_size(path + ".1"), std::uintmax_t{16} * 1024 * 1024 - 10);
-    std::filesystem::rename(path, path + ".moved");  // what logrotate does before it sends SIGHUP
+    std::filesystem::rename(path, path + ".moved"); // what logrotate does before it sends SIGHUP
     ASSERT_TRUE(log.reopen());
     log.write(LogLevel::Info, "after-the-move");
     EXPECT_NE(contents(path).find("after-the-move"), std::string::npos);
@@ -97,12 +100,16 @@ std::string read_to_end(EventLoop& loop, FileDescriptor const& socket)
 {
     std::string all;
     char part[4096];
-    for (;;) {
+    for (;;)
+    {
         loop.run_once(0);
         ssize_t const got = ::recv(socket.get(), part, sizeof part, MSG_DONTWAIT);
-        if (got > 0) {
+        if (got > 0)
+        {
             all.append(part, static_cast<std::size_t>(got));
-        } else if (got == 0) {
+        }
+        else if (got == 0)
+        {
             return all;
         }
     }
@@ -124,9 +131,11 @@ TEST_F(DaemonPartsTest, MetricsCountDomainsAndOperationsAndForgetNoSocket)
     five.read("/a");
     std::string const text = read_to_end(loop, connect_to(directory + "/metrics"));
     for (std::string_view const line :
-         {"tessera_store_requests_total{domain=\"0\",operation=\"write\"} 1\n", "tessera_store_requests_total{domain=\"5\",operation=\"read\"} 1\n",
-          "tessera_store_errors_total{domain=\"0\"} 1\n", "tessera_store_errors_total{domain=\"5\"} 1\n", "tessera_store_domains 1\n",
-          "tessera_store_domain_nodes{domain=\"0\"} 2\n"}) {
+         {"tessera_store_requests_total{domain=\"0\",operation=\"write\"} 1\n",
+          "tessera_store_requests_total{domain=\"5\",operation=\"read\"} 1\n",
+          "tessera_store_errors_total{domain=\"0\"} 1\n", "tessera_store_errors_total{domain=\"5\"} 1\n",
+          "tessera_store_domains 1\n", "tessera_store_domain_nodes{domain=\"0\"} 2\n"})
+    {
         EXPECT_NE(text.find(line), std::string::npos) << line << text;
     }
 }
@@ -137,7 +146,8 @@ TEST_F(DaemonPartsTest, SlowReadersOfMetricsGetEverythingOrAreDropped)
     EventLoop loop;
     Store store;
     TestClient control(store, store.connect_socket());
-    for (int id = 1; id <= 8000; ++id) {
+    for (int id = 1; id <= 8000; ++id)
+    {
         control.call(XS_INTRODUCE, std::to_string(id) + "\0001\0001\0"s);
         TestClient(store, *store.domain(static_cast<std::uint16_t>(id))->client).read("/");
     }
@@ -145,7 +155,8 @@ TEST_F(DaemonPartsTest, SlowReadersOfMetricsGetEverythingOrAreDropped)
     std::string const expected = metrics_text(store);
     ASSERT_GT(expected.size(), 600000U);
     std::vector<FileDescriptor> idle;
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 20; ++i)
+    {
         idle.push_back(connect_to(directory + "/metrics"));
         loop.run_once(0);
     }
@@ -158,7 +169,8 @@ TEST_F(DaemonPartsTest, TheSandboxAllowsAStoreAndNothingElse)
 {
     std::string const file = directory + "/state";
     pid_t const child = ::fork();
-    if (child == 0) {
+    if (child == 0)
+    {
         int failed = drop_privileges() ? 0 : 1;
         int const fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         failed |= fd >= 0 && ::posix_fallocate(fd, 0, 4096) == 0 ? 0 : 2;
@@ -175,5 +187,5 @@ TEST_F(DaemonPartsTest, TheSandboxAllowsAStoreAndNothingElse)
     EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

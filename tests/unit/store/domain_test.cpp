@@ -2,13 +2,16 @@
 // Tests of introducing, ending and recovering domains.
 #include "store_fixture.hpp"
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 TEST_F(StoreTest, IntroductionIsChecked)
 {
-    for (std::string const& bad : {"x\0001\0001\0"s, "5\0001\0"s, "5\0001\0000\0"s, "0\0001\0001\0"s,
-                                  "32752\0001\0001\0"s, "-1\0001\0001\0"s}) {
+    for (std::string const& bad :
+         {"x\0001\0001\0"s, "5\0001\0"s, "5\0001\0000\0"s, "0\0001\0001\0"s, "32752\0001\0001\0"s, "-1\0001\0001\0"s})
+    {
         EXPECT_EQ(control.call(XS_INTRODUCE, bad), "!EINVAL") << bad;
     }
     EXPECT_EQ(control.call(XS_IS_DOMAIN_INTRODUCED, "5\0"s), "F\0"s);
@@ -80,11 +83,12 @@ TEST_F(StoreTest, TransactionsOfAnEarlierDaemonAskForAnotherTry)
     EXPECT_EQ(nine.end(1234), "!EAGAIN");
     EXPECT_EQ(nine.read("a"), "!ENOENT");
     EXPECT_EQ(guest(1).end(1234), "!ENOENT") << "only those who were connected before";
-    for (std::uint32_t id = 1; id <= 20; ++id) {
+    for (std::uint32_t id = 1; id <= 20; ++id)
+    {
         nine.read("a", id);
     }
     EXPECT_EQ(nine.client().transactions.size(), store.quotas().transactions) << "inventing numbers is limited, too";
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

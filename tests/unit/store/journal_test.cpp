@@ -8,10 +8,13 @@
 #include <fstream>
 #include <sys/resource.h>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
-class JournalTest : public ::testing::Test {
+class JournalTest : public ::testing::Test
+{
 protected:
     JournalTest()
     {
@@ -21,7 +24,8 @@ protected:
     ~JournalTest() override { std::filesystem::remove_all(directory); }
 
     // A store with its journal; dropping it is what a kill leaves: nothing is written at the end.
-    struct Running {
+    struct Running
+    {
         explicit Running(std::string const& directory) : journal(directory)
         {
             records = journal.recover(store, rings);
@@ -41,7 +45,8 @@ protected:
         std::string path("/");
         for_each_below(*store.tree().root(), path, [&](std::string const& at, Node const& node) {
             text += at + "=" + std::string(node.value()) + " ";
-            for (auto const& permission : store.nodes().permissions().list(node.permissions)) {
+            for (auto const& permission : store.nodes().permissions().list(node.permissions))
+            {
                 text += format_permission(permission);
             }
             text += ";";
@@ -80,7 +85,8 @@ TEST_F(JournalTest, EverythingCommittedComesBack)
         first.control.write("/t/open", "no", open);
         before = contents(first.store);
     }
-    for (int restart = 0; restart < 2; ++restart) {
+    for (int restart = 0; restart < 2; ++restart)
+    {
         Running next(directory);
         EXPECT_GT(next.records, 0U);
         EXPECT_EQ(contents(next.store), before);
@@ -106,7 +112,8 @@ TEST_F(JournalTest, SnapshotsReplaceALongJournalWhileServingGoesOn)
     std::string before;
     {
         Running first(directory);
-        for (int i = 0; i < 3000; ++i) {
+        for (int i = 0; i < 3000; ++i)
+        {
             first.control.write("/n/" + std::to_string(i % 700), std::string(1000, static_cast<char>('a' + i % 26)));
             first.journal.maintain(first.store);
         }
@@ -124,24 +131,29 @@ TEST_F(JournalTest, ADomainThatEndsDuringASnapshotIsGoneAfterARestart)
     std::string before;
     {
         Running first(directory);
-        for (int id = 1; id <= 40; ++id) {
+        for (int id = 1; id <= 40; ++id)
+        {
             std::string const number = std::to_string(id);
             first.control.call(XS_INTRODUCE, number + "\0001\0001\0"s);
             first.control.make_directory("/local/domain/" + number);
             first.control.set_permissions("/local/domain/" + number, "n" + number);
             TestClient guest(first.store, *first.store.domain(static_cast<std::uint16_t>(id))->client);
-            for (int i = 0; i < 20; ++i) {
+            for (int i = 0; i < 20; ++i)
+            {
                 guest.write("data/" + std::to_string(i), "x");
             }
         }
-        for (int i = 0; i < 1200 || !first.journal.maintain(first.store); ++i) {
+        for (int i = 0; i < 1200 || !first.journal.maintain(first.store); ++i)
+        {
             ASSERT_LT(i, 5000) << "no snapshot was begun";
             first.control.write("/filler", std::string(1500, static_cast<char>('a' + i % 26)));
         }
-        for (int id = 1; id <= 40; ++id) {
+        for (int id = 1; id <= 40; ++id)
+        {
             first.control.call(XS_RELEASE, std::to_string(id) + "\0"s);
         }
-        while (first.journal.maintain(first.store)) {
+        while (first.journal.maintain(first.store))
+        {
         }
         before = contents(first.store);
     }
@@ -160,7 +172,8 @@ TEST_F(JournalTest, QuotasAndTransactionNumbersAreKept)
         first.control.call(XS_CONTROL, "quota-soft\0set\0memory\000888\0"s);
         last = first.control.start();
     }
-    for (int restart = 0; restart < 2; ++restart) {
+    for (int restart = 0; restart < 2; ++restart)
+    {
         Running next(directory);
         EXPECT_EQ(next.store.quotas().nodes, 777U);
         EXPECT_EQ(next.store.quotas().soft_memory, 888U);
@@ -177,8 +190,10 @@ TEST_F(JournalTest, DamageIsReported)
         Running first(directory);
         first.control.write("/a", "1");
     }
-    for (auto const& entry : std::filesystem::directory_iterator(directory)) {
-        if (entry.path().filename().string().starts_with("snapshot.")) {
+    for (auto const& entry : std::filesystem::directory_iterator(directory))
+    {
+        if (entry.path().filename().string().starts_with("snapshot."))
+        {
             std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
             file.write("\xff\xff\xff\x7f", 4);
         }
@@ -207,7 +222,8 @@ TEST_F(JournalTest, AFullFileSystemRefusesTheRequestAndLosesNothing)
     ::setrlimit(RLIMIT_FSIZE, &small);
     std::string last = kOk;
     int written = 0;
-    for (; written < 1000 && last == kOk; ++written) {
+    for (; written < 1000 && last == kOk; ++written)
+    {
         last = first.control.write("/n" + std::to_string(written), std::string(2000, 'x'));
     }
     std::string const refused = "/n" + std::to_string(written - 1);
@@ -220,5 +236,5 @@ TEST_F(JournalTest, AFullFileSystemRefusesTheRequestAndLosesNothing)
     EXPECT_EQ(first.control.write(refused, "room again"), kOk);
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

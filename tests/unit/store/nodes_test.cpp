@@ -2,8 +2,10 @@
 // Tests of the requests on nodes, their permissions and their quotas.
 #include "store_fixture.hpp"
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 TEST_F(StoreTest, WriteCreatesMissingParents)
 {
@@ -58,10 +60,12 @@ TEST_F(StoreTest, ForbiddenBytesAndShapesOfPathsGetEinval)
     control.write("/a/b", "");
     std::uint32_t const transaction = control.start();
     TestClient one = guest(1);
-    for (std::string const& bad : {"//"s, "/a/"s, "/a//b"s, "/a/b/"s, "/a b"s, "/a/\x80"s, "/a/b:c"s, "/new.node"s, "a//b"s, "b/"s,
-                                   "@x"s, ""s, "/a/b/c\n"s, "/a/*"s, "/"s + std::string(kAbsolutePathMax, 'a'),
-                                   std::string(kRelativePathMax + 1, 'a')}) {
-        for (std::uint32_t const id : {0U, transaction}) {
+    for (std::string const& bad :
+         {"//"s, "/a/"s, "/a//b"s, "/a/b/"s, "/a b"s, "/a/\x80"s, "/a/b:c"s, "/new.node"s, "a//b"s, "b/"s, "@x"s, ""s,
+          "/a/b/c\n"s, "/a/*"s, "/"s + std::string(kAbsolutePathMax, 'a'), std::string(kRelativePathMax + 1, 'a')})
+    {
+        for (std::uint32_t const id : {0U, transaction})
+        {
             EXPECT_EQ(control.read(bad, id), "!EINVAL") << bad;
             EXPECT_EQ(control.directory(bad, id), "!EINVAL") << bad;
             EXPECT_EQ(control.write(bad, "x", id), "!EINVAL") << bad;
@@ -71,7 +75,8 @@ TEST_F(StoreTest, ForbiddenBytesAndShapesOfPathsGetEinval)
             EXPECT_EQ(control.call(XS_GET_PERMS, bad + "\0"s, id), "!EINVAL") << bad;
             EXPECT_EQ(control.call(XS_DIRECTORY_PART, bad + "\0000\0"s, id), "!EINVAL") << bad;
         }
-        if (bad != "@x") {
+        if (bad != "@x")
+        {
             EXPECT_EQ(control.watch(bad, "t"), "!EINVAL") << bad;
         }
         EXPECT_EQ(one.write(bad, "x"), "!EINVAL") << bad;
@@ -82,21 +87,24 @@ TEST_F(StoreTest, ForbiddenBytesAndShapesOfPathsGetEinval)
 TEST_F(StoreTest, LongDirectoriesAreReadInParts)
 {
     std::string expected;
-    for (int i = 1000; i < 2500; ++i) {
+    for (int i = 1000; i < 2500; ++i)
+    {
         control.write("/big/" + std::to_string(i), "");
         expected += std::to_string(i) + "\0"s;
     }
     EXPECT_EQ(control.directory("/big"), "!E2BIG");
     std::string names;
     std::string generation;
-    for (;;) {
+    for (;;)
+    {
         std::string const part = control.call(XS_DIRECTORY_PART, "/big\0"s + std::to_string(names.size()) + "\0"s);
         ASSERT_LE(part.size(), kPayloadMax);
         std::string const number = part.substr(0, part.find('\0'));
         EXPECT_TRUE(generation.empty() || generation == number);
         generation = number;
         names += part.substr(number.size() + 1);
-        if (names.size() >= 2 && names.ends_with("\0\0"s)) {
+        if (names.size() >= 2 && names.ends_with("\0\0"s))
+        {
             break;
         }
     }
@@ -165,17 +173,18 @@ TEST_F(StoreTest, ControlKnowsItsCommands)
 TEST_F(StoreTest, QuotasAreShownAndSetLikeTheStockDaemons)
 {
     EXPECT_EQ(control.call(XS_CONTROL, "check\0"s), "OK\0"s);
-    EXPECT_EQ(control.call(XS_CONTROL, "quota\0"s), "Quota settings:\n"
-                                                    "nodes            :     1000 Nodes per domain\n"
-                                                    "watches          :      128 Watches per domain\n"
-                                                    "transactions     :       10 Transactions per domain\n"
-                                                    "outstanding      :       20 Outstanding requests per domain\n"
-                                                    "transaction-nodes:     1024 Max. number of accessed nodes per transaction\n"
-                                                    "memory           :  2621440 Total memory per domain (error level)\n"
-                                                    "node-size        :     2048 Max. size of a node\n"
-                                                    "path-max         :     2048 Max. length of a node path\n"
-                                                    "path-depth       :       64 Max. number of components of a node path\n"
-                                                    "permissions      :        5 Max. number of permissions per node\n\0"s);
+    EXPECT_EQ(control.call(XS_CONTROL, "quota\0"s),
+              "Quota settings:\n"
+              "nodes            :     1000 Nodes per domain\n"
+              "watches          :      128 Watches per domain\n"
+              "transactions     :       10 Transactions per domain\n"
+              "outstanding      :       20 Outstanding requests per domain\n"
+              "transaction-nodes:     1024 Max. number of accessed nodes per transaction\n"
+              "memory           :  2621440 Total memory per domain (error level)\n"
+              "node-size        :     2048 Max. size of a node\n"
+              "path-max         :     2048 Max. length of a node path\n"
+              "path-depth       :       64 Max. number of components of a node path\n"
+              "permissions      :        5 Max. number of permissions per node\n\0"s);
     EXPECT_EQ(control.call(XS_CONTROL, "quota-soft\0"s),
               "Quota settings:\nmemory           :  2097152 Total memory per domain (warning level)\n\0"s);
     guest(1).write("a", "12345678");
@@ -184,20 +193,25 @@ TEST_F(StoreTest, QuotasAreShownAndSetLikeTheStockDaemons)
     EXPECT_TRUE(usage.starts_with("Domain 1:\nnodes           :        2\nwatches         :        1\n"
                                   "transactions    :        0\nmemory          :      "))
         << usage;
-    EXPECT_TRUE(control.call(XS_CONTROL, "quota\0max\0"s).starts_with("Max. used by any guest:\nnodes           :        2\n"));
-    for (std::string const& bad : {"quota\0set\0bogus\0001\0"s, "quota\0set\0nodes\0x\0"s, "quota\0set\0nodes\0-1\0"s, "quota\00077\0"s,
-                                   "quota\0set\0nodes\0"s, "quota-soft\0set\0nodes\0001\0"s, "quota-soft\0001\0"s,
-                                   "quota\0set\0outstanding\0000\0"s, "quota\0set\0nodes\0002147483648\0"s}) {
+    EXPECT_TRUE(
+        control.call(XS_CONTROL, "quota\0max\0"s).starts_with("Max. used by any guest:\nnodes           :        2\n"));
+    for (std::string const& bad :
+         {"quota\0set\0bogus\0001\0"s, "quota\0set\0nodes\0x\0"s, "quota\0set\0nodes\0-1\0"s, "quota\00077\0"s,
+          "quota\0set\0nodes\0"s, "quota-soft\0set\0nodes\0001\0"s, "quota-soft\0001\0"s,
+          "quota\0set\0outstanding\0000\0"s, "quota\0set\0nodes\0002147483648\0"s})
+    {
         EXPECT_EQ(control.call(XS_CONTROL, bad), "!EINVAL") << bad;
     }
     EXPECT_EQ(control.call(XS_CONTROL, "quota-soft\0set\0memory\0001\0"s), "OK\0"s);
     EXPECT_EQ(store.quotas().soft_memory, 1U);
 }
 
-struct RecordingObserver final : Observer {
+struct RecordingObserver final : Observer
+{
     void request_handled(Client const& client, Request const& request, int error) override
     {
-        seen.push_back(std::to_string(client.domain) + " " + std::string(operation_name(request.operation)) + " " + std::to_string(error));
+        seen.push_back(std::to_string(client.domain) + " " + std::string(operation_name(request.operation)) + " " +
+                       std::to_string(error));
     }
     void domain_event(DomainEvent event, std::uint16_t domain) override { events.emplace_back(event, domain); }
     std::vector<std::string> seen;
@@ -217,21 +231,31 @@ TEST_F(StoreTest, TheObserverHearsOfRequestsOnDemandAndOfEveryQuotaOnce)
     control.read("/");
     store.set_trace(false);
     control.read("/");
-    EXPECT_EQ(observer.seen, (std::vector<std::string>{"1 write " + std::to_string(ENOSPC), "1 write " + std::to_string(ENOSPC), "0 read 0"}));
+    EXPECT_EQ(observer.seen, (std::vector<std::string>{"1 write " + std::to_string(ENOSPC),
+                                                       "1 write " + std::to_string(ENOSPC), "0 read 0"}));
     control.call(XS_INTRODUCE, "7\0001\0001\0"s);
     control.call(XS_RELEASE, "7\0"s);
-    EXPECT_EQ(observer.events, (std::vector<std::pair<DomainEvent, std::uint16_t>>{
-                                   {DomainEvent::QuotaExceeded, 1}, {DomainEvent::Introduced, 7}, {DomainEvent::Released, 7}}));
+    EXPECT_EQ(observer.events,
+              (std::vector<std::pair<DomainEvent, std::uint16_t>>{
+                  {DomainEvent::QuotaExceeded, 1}, {DomainEvent::Introduced, 7}, {DomainEvent::Released, 7}}));
     store.set_observer(nullptr);
 }
 
-class QuotaTest : public StoreTest {
+class QuotaTest : public StoreTest
+{
 protected:
     static StoreSettings small()
     {
         StoreSettings settings;
-        settings.quotas = {.nodes = 10, .watches = 3, .transactions = 2, .transaction_nodes = 8, .memory = 3000,
-                           .value_size = 100, .permissions = 2, .path_length = 60, .path_depth = 8};
+        settings.quotas = {.nodes = 10,
+                           .watches = 3,
+                           .transactions = 2,
+                           .transaction_nodes = 8,
+                           .memory = 3000,
+                           .value_size = 100,
+                           .permissions = 2,
+                           .path_length = 60,
+                           .path_depth = 8};
         return settings;
     }
     QuotaTest() : StoreTest(small()) {}
@@ -277,7 +301,8 @@ TEST_F(QuotaTest, WhatATransactionRemembersCounts)
     std::uint32_t const transaction = one.start();
     std::string last = kOk;
     int steps = 0;
-    for (; steps < 1000 && last == kOk; ++steps) {
+    for (; steps < 1000 && last == kOk; ++steps)
+    {
         last = one.write("a", std::string(90, static_cast<char>('a' + steps % 2)), transaction);
     }
     EXPECT_EQ(last, "!ENOSPC");
@@ -290,7 +315,8 @@ TEST_F(QuotaTest, WhatATransactionRemembersCounts)
 
 TEST_F(QuotaTest, WatchesTransactionsValuesPermissionsAndPaths)
 {
-    for (std::string const token : {"1", "2", "3"}) {
+    for (std::string const token : {"1", "2", "3"})
+    {
         EXPECT_EQ(one.watch("a", token), kOk);
     }
     EXPECT_EQ(one.watch("a", "4"), "!E2BIG");
@@ -311,7 +337,8 @@ TEST_F(QuotaTest, NodesTouchedByOneTransaction)
 {
     std::uint32_t const transaction = one.start();
     std::string last = kOk;
-    for (int i = 0; i < 20 && last != "!ENOSPC"; ++i) {
+    for (int i = 0; i < 20 && last != "!ENOSPC"; ++i)
+    {
         last = one.read("n" + std::to_string(i), transaction);
     }
     EXPECT_EQ(last, "!ENOSPC");
@@ -319,10 +346,12 @@ TEST_F(QuotaTest, NodesTouchedByOneTransaction)
 
 TEST_F(QuotaTest, Memory)
 {
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 8; ++i)
+    {
         EXPECT_EQ(one.write("v" + std::to_string(i), std::string(100, 'x')), kOk);
     }
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 3; ++i)
+    {
         one.watch("w" + std::string(40, 'x'), "token" + std::to_string(i));
     }
     control.call(XS_CONTROL, "quota\0set\0memory\0001000\0"s);
@@ -330,5 +359,5 @@ TEST_F(QuotaTest, Memory)
     EXPECT_EQ(one.write("v0", "shorter"), kOk) << "giving memory back is always allowed";
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

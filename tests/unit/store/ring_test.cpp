@@ -10,8 +10,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 std::string encode(std::uint32_t type, std::string_view payload, std::uint32_t id = 1)
 {
@@ -20,7 +22,8 @@ std::string encode(std::uint32_t type, std::string_view payload, std::uint32_t i
 }
 
 // The guest's side of a ring, as a Linux guest uses it.
-class GuestSide {
+class GuestSide
+{
 public:
     explicit GuestSide(xenstore_domain_interface& page) : page_(page) {}
 
@@ -29,7 +32,8 @@ public:
     {
         std::size_t const room = XENSTORE_RING_SIZE - (page_.req_prod - page_.req_cons);
         std::size_t const count = std::min(room, bytes.size());
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < count; ++i)
+        {
             page_.req[MASK_XENSTORE_IDX(page_.req_prod + i)] = bytes[i];
         }
         page_.req_prod += static_cast<std::uint32_t>(count);
@@ -39,7 +43,8 @@ public:
     std::string receive()
     {
         std::string bytes;
-        while (page_.rsp_cons != page_.rsp_prod) {
+        while (page_.rsp_cons != page_.rsp_prod)
+        {
             bytes += page_.rsp[MASK_XENSTORE_IDX(page_.rsp_cons++)];
         }
         return bytes;
@@ -49,20 +54,23 @@ private:
     xenstore_domain_interface& page_;
 };
 
-class RingTest : public StoreTest {
+class RingTest : public StoreTest
+{
 protected:
     // Lets both sides run until neither makes progress.
     std::string exchange(std::string_view request) { return exchange(connection, request); }
     std::string exchange(RingConnection& with, std::string_view request)
     {
         std::string answer;
-        for (int i = 0; i < 1000; ++i) {
+        for (int i = 0; i < 1000; ++i)
+        {
             request.remove_prefix(guest_side.send(request));
             bool notify = false;
             auto const progress = with.run(4, notify);
             std::string const part = guest_side.receive();
             answer += part;
-            if (request.empty() && part.empty() && progress == RingConnection::Progress::Idle) {
+            if (request.empty() && part.empty() && progress == RingConnection::Progress::Idle)
+            {
                 return answer;
             }
         }
@@ -85,7 +93,8 @@ TEST_F(RingTest, AnswersARequest)
 TEST_F(RingTest, TakesRequestsInPieces)
 {
     std::string const request = encode(XS_WRITE, "a\0value"s);
-    for (std::size_t cut = 1; cut < request.size(); ++cut) {
+    for (std::size_t cut = 1; cut < request.size(); ++cut)
+    {
         EXPECT_EQ(exchange(request.substr(0, cut)), "");
         EXPECT_EQ(page.req_cons, page.req_prod) << "what stays in the ring would never be followed by an event";
         EXPECT_EQ(exchange(request.substr(cut)), encode(XS_WRITE, kOk)) << cut;
@@ -104,7 +113,8 @@ TEST_F(RingTest, IndicesWrapAround)
     page.req_cons = page.req_prod = 0xfffffff0;
     page.rsp_cons = page.rsp_prod = 0xfffffff8;
     RingConnection old_ring(store, *store.domain(1)->client, &page);
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 100; ++i)
+    {
         std::string const value(static_cast<std::size_t>(i) * 7 + 1, 'v');
         EXPECT_EQ(exchange(old_ring, encode(XS_WRITE, "a\0"s + value)), encode(XS_WRITE, kOk));
         EXPECT_EQ(exchange(old_ring, encode(XS_READ, "a\0"s)), encode(XS_READ, value));
@@ -115,12 +125,14 @@ TEST_F(RingTest, AGuestThatDoesNotReadIsNotServed)
 {
     guest(1).write("a", std::string(900, 'x'));
     std::string requests;
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 20; ++i)
+    {
         requests += encode(XS_READ, "a\0"s);
     }
     ASSERT_EQ(guest_side.send(requests), requests.size());
     bool notify = false;
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 50; ++i)
+    {
         connection.run(16, notify);
     }
     EXPECT_LE(connection.client().output.size(), 1000U);
@@ -168,7 +180,8 @@ TEST_F(RingTest, ReconnectionStartsAfresh)
 }
 
 // Remembers what a ring recorded, the way a journal does.
-struct RecordingLedger final : RingLedger {
+struct RecordingLedger final : RingLedger
+{
     int ring_attached(std::uint16_t, RingPosition const& position) override
     {
         known.position = position;
@@ -213,24 +226,21 @@ TEST_F(RingTest, GarbageHarmsNobody)
 {
     std::mt19937 random(7);
     control.write("/kept", "safe");
-    for (int round = 0; round < 20000; ++round) {
+    for (int round = 0; round < 20000; ++round)
+    {
         auto* const bytes = reinterpret_cast<unsigned char*>(&page);
-        switch (random() % 4) {
-        case 0:
-            bytes[random() % sizeof page] = static_cast<unsigned char>(random());
-            break;
-        case 1:
-            page.req_prod = page.req_cons + static_cast<std::uint32_t>(random() % 1100);
-            break;
-        case 2: {
+        switch (random() % 4)
+        {
+        case 0: bytes[random() % sizeof page] = static_cast<unsigned char>(random()); break;
+        case 1: page.req_prod = page.req_cons + static_cast<std::uint32_t>(random() % 1100); break;
+        case 2:
+        {
             std::string request = encode(random() % 24, "a\0b\0c\0"s, random());
             request[random() % request.size()] = static_cast<char>(random());
             guest_side.send(request);
             break;
         }
-        default:
-            page.connection = XENSTORE_RECONNECT;
-            break;
+        default: page.connection = XENSTORE_RECONNECT; break;
         }
         bool notify = false;
         connection.run(8, notify);
@@ -241,11 +251,13 @@ TEST_F(RingTest, GarbageHarmsNobody)
 }
 
 // Domains, rings and event channels in ordinary memory.
-class FakeHypervisor final : public Hypervisor {
+class FakeHypervisor final : public Hypervisor
+{
 public:
     xenstore_domain_interface* map_ring(std::uint16_t domain, std::uint64_t) override
     {
-        if (refuse_mapping) {
+        if (refuse_mapping)
+        {
             errno = EACCES;
             return nullptr;
         }
@@ -255,7 +267,8 @@ public:
     void unmap_ring(xenstore_domain_interface*) override { --mapped; }
     int bind(std::uint16_t domain, std::uint32_t) override
     {
-        if (refuse_binding) {
+        if (refuse_binding)
+        {
             errno = ENOSPC;
             return -1;
         }
@@ -298,7 +311,8 @@ public:
     bool refuse_binding = false;
 };
 
-class RingServerTest : public ::testing::Test {
+class RingServerTest : public ::testing::Test
+{
 protected:
     RingServerTest() { store.set_domain_host(&server); }
     ~RingServerTest() override { store.set_domain_host(nullptr); }
@@ -311,15 +325,19 @@ protected:
     }
     void settle()
     {
-        for (int i = 0; i < 100; ++i) {
+        for (int i = 0; i < 100; ++i)
+        {
             loop.run_once(0);
             server.run_ready();
-            while (Client* const client = store.take_dirty()) {
-                if (!client->socket) {
+            while (Client* const client = store.take_dirty())
+            {
+                if (!client->socket)
+                {
                     server.flush(*client);
                 }
             }
-            if (!server.has_ready() && hypervisor.pending.empty()) {
+            if (!server.has_ready() && hypervisor.pending.empty())
+            {
                 return;
             }
         }
@@ -359,7 +377,8 @@ TEST_F(RingServerTest, FloodingGuestLeavesOthersTheirTurn)
     GuestSide flooder(hypervisor.pages[1]);
     GuestSide quiet(hypervisor.pages[2]);
     std::string const flood = encode(XS_READ, "\0"s);
-    while (flooder.send(flood) == flood.size()) {
+    while (flooder.send(flood) == flood.size())
+    {
     }
     quiet.send(encode(XS_GET_DOMAIN_PATH, "2\0"s));
     hypervisor.fire(hypervisor.port_of[1]);
@@ -414,5 +433,5 @@ TEST_F(RingServerTest, ADomainThatEndsInItsTurnIsForgotten)
     EXPECT_FALSE(server.has_ready());
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

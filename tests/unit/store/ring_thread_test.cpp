@@ -8,15 +8,19 @@
 #include <semaphore>
 #include <thread>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 // What stands for the event channels. A ring that is already pending is not counted again.
-class Bell {
+class Bell
+{
 public:
     void ring()
     {
-        if (!pending_.exchange(true)) {
+        if (!pending_.exchange(true))
+        {
             semaphore_.release();
         }
     }
@@ -31,7 +35,8 @@ private:
     std::binary_semaphore semaphore_{0};
 };
 
-class ThreadedGuest {
+class ThreadedGuest
+{
 public:
     ThreadedGuest(xenstore_domain_interface& page, Bell& store, Bell& own) : page_(page), store_(store), own_(own) {}
 
@@ -40,10 +45,12 @@ public:
     {
         xsd_sockmsg header{type, ++request_, 0, static_cast<std::uint32_t>(payload.size())};
         send(std::string(reinterpret_cast<char const*>(&header), sizeof header) + std::string(payload));
-        for (;;) {
+        for (;;)
+        {
             std::memcpy(&header, receive(sizeof header).data(), sizeof header);
             std::string body = receive(header.len);
-            if (header.type != XS_WATCH_EVENT) {
+            if (header.type != XS_WATCH_EVENT)
+            {
                 return header.req_id == request_ ? body : "reply to another request";
             }
             ++events;
@@ -57,17 +64,20 @@ private:
 
     void send(std::string_view bytes)
     {
-        while (!bytes.empty()) {
+        while (!bytes.empty())
+        {
             std::uint32_t const producer = page_.req_prod;
             std::uint32_t const room = XENSTORE_RING_SIZE - (producer - load(page_.req_cons));
             auto const count = std::min<std::uint32_t>(room, static_cast<std::uint32_t>(bytes.size()));
-            for (std::uint32_t i = 0; i < count; ++i) {
+            for (std::uint32_t i = 0; i < count; ++i)
+            {
                 page_.req[MASK_XENSTORE_IDX(producer + i)] = bytes[i];
             }
             std::atomic_ref(page_.req_prod).store(producer + count, std::memory_order_release);
             bytes.remove_prefix(count);
             store_.ring();
-            if (count == 0) {
+            if (count == 0)
+            {
                 own_.wait();
             }
         }
@@ -75,16 +85,22 @@ private:
     std::string receive(std::size_t size)
     {
         std::string bytes;
-        while (bytes.size() < size) {
+        while (bytes.size() < size)
+        {
             std::uint32_t const consumer = page_.rsp_cons;
             auto const there = std::min<std::size_t>(load(page_.rsp_prod) - consumer, size - bytes.size());
-            for (std::uint32_t i = 0; i < there; ++i) {
+            for (std::uint32_t i = 0; i < there; ++i)
+            {
                 bytes += page_.rsp[MASK_XENSTORE_IDX(consumer + i)];
             }
-            std::atomic_ref(page_.rsp_cons).store(consumer + static_cast<std::uint32_t>(there), std::memory_order_release);
-            if (there == 0) {
+            std::atomic_ref(page_.rsp_cons)
+                .store(consumer + static_cast<std::uint32_t>(there), std::memory_order_release);
+            if (there == 0)
+            {
                 own_.wait();
-            } else {
+            }
+            else
+            {
                 store_.ring();
             }
         }
@@ -110,7 +126,8 @@ TEST_F(StoreTest, AGuestInAnotherThreadSharesNothingButTheRing)
     std::thread thread([&] {
         ThreadedGuest guest(page, store_bell, guest_bell);
         wrong += guest.call(XS_WATCH, "a\0t\0"s) == kOk ? 0 : 1;
-        for (int i = 0; i < kRounds; ++i) {
+        for (int i = 0; i < kRounds; ++i)
+        {
             std::string const value(static_cast<std::size_t>(i * 37 % 1900), static_cast<char>('a' + i % 26));
             wrong += guest.call(XS_WRITE, "a\0"s + value) == kOk ? 0 : 1;
             wrong += guest.call(XS_READ, "a\0"s) == value ? 0 : 1;
@@ -119,12 +136,15 @@ TEST_F(StoreTest, AGuestInAnotherThreadSharesNothingButTheRing)
         done = true;
         store_bell.ring();
     });
-    while (!done) {
+    while (!done)
+    {
         store_bell.wait();
         bool notify = false;
-        while (connection.run(4, notify) == RingConnection::Progress::More) {
+        while (connection.run(4, notify) == RingConnection::Progress::More)
+        {
         }
-        if (notify) {
+        if (notify)
+        {
             guest_bell.ring();
         }
     }
@@ -133,5 +153,5 @@ TEST_F(StoreTest, AGuestInAnotherThreadSharesNothingButTheRing)
     EXPECT_EQ(events, kRounds + 1);
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

@@ -10,8 +10,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 std::string encode(std::uint32_t type, std::string_view payload, std::uint32_t id = 1)
 {
@@ -19,7 +21,8 @@ std::string encode(std::uint32_t type, std::string_view payload, std::uint32_t i
     return std::string(reinterpret_cast<char const*>(&header), sizeof header) + std::string(payload);
 }
 
-class SocketTest : public ::testing::Test {
+class SocketTest : public ::testing::Test
+{
 protected:
     SocketTest() : directory(make_directory()), path(directory + "/socket")
     {
@@ -51,9 +54,11 @@ protected:
 
     void settle()
     {
-        for (int i = 0; i < 20; ++i) {
+        for (int i = 0; i < 20; ++i)
+        {
             loop.run_once(0);
-            while (Client* const client = store.take_dirty()) {
+            while (Client* const client = store.take_dirty())
+            {
                 static_cast<SocketConnection*>(client->transport)->flush();
             }
         }
@@ -63,9 +68,11 @@ protected:
     {
         std::string all;
         char part[65536];
-        for (;;) {
+        for (;;)
+        {
             ssize_t const got = ::recv(socket.get(), part, sizeof part, MSG_DONTWAIT);
-            if (got <= 0) {
+            if (got <= 0)
+            {
                 return all;
             }
             all.append(part, static_cast<std::size_t>(got));
@@ -98,7 +105,8 @@ TEST_F(SocketTest, RequestsInOneSegmentAndInManyPieces)
     FileDescriptor const client = connect();
     send(client, encode(XS_WRITE, "/a\0v"s, 1) + encode(XS_READ, "/a\0"s, 2));
     EXPECT_EQ(receive(client), encode(XS_WRITE, kOk, 1) + encode(XS_READ, "v", 2));
-    for (char const byte : encode(XS_READ, "/a\0"s, 3)) {
+    for (char const byte : encode(XS_READ, "/a\0"s, 3))
+    {
         send(client, {&byte, 1});
     }
     EXPECT_EQ(receive(client), encode(XS_READ, "v", 3));
@@ -145,20 +153,24 @@ TEST_F(SocketTest, APeerThatNeverReadsStopsBeingServedAndLosesNothing)
     receive(client);
     std::string const request = encode(XS_READ, "/a\0"s);
     std::size_t sent = 0;
-    for (int i = 0; i < 20000; ++i) {
+    for (int i = 0; i < 20000; ++i)
+    {
         if (::send(client.get(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) !=
-            static_cast<ssize_t>(request.size())) {
+            static_cast<ssize_t>(request.size()))
+        {
             break;
         }
         ++sent;
-        if (i % 16 == 0) {
+        if (i % 16 == 0)
+        {
             loop.run_once(0);
         }
     }
     Client const& state = server->connections().begin()->second->client();
     EXPECT_LT(state.output.size(), std::size_t{1024} * 1024) << "queued replies are bounded";
     std::size_t received = 0;
-    for (int i = 0; i < 20000 && received < sent * (kHeaderSize + 4000); ++i) {
+    for (int i = 0; i < 20000 && received < sent * (kHeaderSize + 4000); ++i)
+    {
         received += receive(client).size();
         settle();
     }
@@ -179,5 +191,5 @@ TEST_F(SocketTest, ListeningTwiceIsRefusedAndStaleSocketsAreReplaced)
     EXPECT_THROW(SocketServer::listen_at(directory + "/no/such/directory"), std::runtime_error);
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

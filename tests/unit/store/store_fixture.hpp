@@ -9,12 +9,14 @@
 #include <string>
 #include <vector>
 
-namespace tessera::store::test {
+namespace tessera::store::test
+{
 
 using namespace std::string_literals;
 
 // One decoded message from the store.
-struct Message {
+struct Message
+{
     std::uint32_t type = 0;
     std::uint32_t request_id = 0;
     std::uint32_t transaction_id = 0;
@@ -24,7 +26,8 @@ struct Message {
 inline std::vector<Message> drain(Client& client)
 {
     std::vector<Message> messages;
-    while (!client.output.empty()) {
+    while (!client.output.empty())
+    {
         std::string_view const pending = client.output.pending();
         Frame const frame = next_frame(pending);
         EXPECT_EQ(frame.status, FrameStatus::Complete);
@@ -37,7 +40,8 @@ inline std::vector<Message> drain(Client& client)
 
 // A client and the requests that tests send through it. Every call returns the payload of the reply, an error as
 // "!ENOENT"; events are collected as "path|token" until taken.
-class TestClient {
+class TestClient
+{
 public:
     TestClient(Store& store, Client& client) : store_(store), client_(client) {}
 
@@ -45,7 +49,8 @@ public:
     {
         store_.handle(client_, {operation, ++request_, transaction, payload});
         collect();
-        if (reply_.type == XS_ERROR) {
+        if (reply_.type == XS_ERROR)
+        {
             return "!" + std::string(reply_.payload.c_str());
         }
         EXPECT_EQ(reply_.type, operation);
@@ -76,7 +81,8 @@ public:
     }
     std::string set_permissions(std::string const& path, std::string list, std::uint32_t transaction = 0)
     {
-        for (char& c : list) {
+        for (char& c : list)
+        {
             c = c == ',' ? '\0' : c;
         }
         return call(XS_SET_PERMS, path + "\0"s + list + "\0"s, transaction);
@@ -107,12 +113,16 @@ public:
 private:
     void collect()
     {
-        for (Message& message : drain(client_)) {
-            if (message.type == XS_WATCH_EVENT) {
+        for (Message& message : drain(client_))
+        {
+            if (message.type == XS_WATCH_EVENT)
+            {
                 std::size_t const end = message.payload.find('\0');
                 events_.push_back(message.payload.substr(0, end) + "|" +
                                   message.payload.substr(end + 1, message.payload.size() - end - 2));
-            } else {
+            }
+            else
+            {
                 reply_ = std::move(message);
             }
         }
@@ -129,12 +139,14 @@ private:
 inline std::string const kOk = "OK\0"s;
 
 // A store with the control domain's client and two guests that have their usual directories.
-class StoreTest : public ::testing::Test {
+class StoreTest : public ::testing::Test
+{
 protected:
     StoreTest() : StoreTest(StoreSettings{}) {}
     explicit StoreTest(StoreSettings const& settings) : store(settings)
     {
-        for (std::string const domain : {"1", "2"}) {
+        for (std::string const domain : {"1", "2"})
+        {
             EXPECT_EQ(control.call(XS_INTRODUCE, domain + "\0"s + "100\0"s + "5\0"s), kOk);
             EXPECT_EQ(control.make_directory("/local/domain/" + domain), kOk);
             EXPECT_EQ(control.set_permissions("/local/domain/" + domain, "n" + domain), kOk);
@@ -150,4 +162,4 @@ protected:
 
 using Events = std::vector<std::string>;
 
-}  // namespace tessera::store::test
+} // namespace tessera::store::test

@@ -2,8 +2,10 @@
 // Tests of transactions: isolation, conflicts exactly where they are real, and events of commits.
 #include "store_fixture.hpp"
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 TEST_F(StoreTest, NothingIsSeenBeforeTheCommit)
 {
@@ -41,14 +43,17 @@ TEST_F(StoreTest, TheSnapshotDoesNotMove)
 }
 
 // What the transaction does, what another client does meanwhile, and whether that must be a conflict.
-struct Race {
+struct Race
+{
     char const* name;
     void (*inside)(TestClient&, std::uint32_t);
     void (*outside)(TestClient&);
     bool conflict;
 };
 
-class RaceTest : public StoreTest, public ::testing::WithParamInterface<Race> {};
+class RaceTest : public StoreTest, public ::testing::WithParamInterface<Race>
+{
+};
 
 TEST_P(RaceTest, ConflictsExactlyWhenBothTouchedTheSame)
 {
@@ -105,16 +110,19 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(StoreTest, AThousandParallelCreationsNeverCollide)
 {
     std::vector<std::uint32_t> transactions;
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 1000; ++i)
+    {
         transactions.push_back(control.start());
     }
-    for (std::size_t i = 0; i < transactions.size(); ++i) {
+    for (std::size_t i = 0; i < transactions.size(); ++i)
+    {
         std::string const top = "/local/domain/" + std::to_string(100 + i);
         EXPECT_EQ(control.read(top, transactions[i]), "!ENOENT");
         EXPECT_EQ(control.write(top + "/device/vif/0/state", "1", transactions[i]), kOk);
         EXPECT_EQ(control.set_permissions(top, "n5", transactions[i]), kOk);
     }
-    for (std::uint32_t const transaction : transactions) {
+    for (std::uint32_t const transaction : transactions)
+    {
         EXPECT_EQ(control.end(transaction), kOk);
     }
     EXPECT_EQ(control.read("/local/domain/1099/device/vif/0/state"), "1");
@@ -160,5 +168,5 @@ TEST_F(StoreTest, NestedTransactionsAreRefused)
     EXPECT_EQ(control.end(transaction), kOk);
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

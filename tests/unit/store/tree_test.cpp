@@ -6,10 +6,13 @@
 #include <random>
 #include <set>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
-class TreeTest : public ::testing::Test {
+class TreeTest : public ::testing::Test
+{
 protected:
     PermissionId permissions() { return nodes.permissions().intern({{0, kAccessNone}}); }
 
@@ -48,7 +51,8 @@ TEST_F(TreeTest, WalkReportsHowFarThePathExists)
 TEST_F(TreeTest, ChildrenAreSortedByName)
 {
     std::set<std::string> names;
-    for (char const* name : {"b", "a", "abcdefgh", "abcdefghi", "abcdefghj", "abcdefg", "B", "10", "9", "abcdefgh1"}) {
+    for (char const* name : {"b", "a", "abcdefgh", "abcdefghi", "abcdefghj", "abcdefg", "B", "10", "9", "abcdefgh1"})
+    {
         names.insert(name);
         tree.create("/" + std::string(name), name, permissions());
     }
@@ -58,7 +62,8 @@ TEST_F(TreeTest, ChildrenAreSortedByName)
         return true;
     });
     EXPECT_EQ(seen, std::vector<std::string>(names.begin(), names.end()));
-    for (auto const& name : names) {
+    for (auto const& name : names)
+    {
         EXPECT_EQ(tree.find("/" + name)->value(), name);
     }
 }
@@ -91,7 +96,8 @@ TEST_F(TreeTest, UnsharedTreeIsChangedInPlace)
 // A shared node anywhere on the way, siblings in a treap included, must keep a change from being made in place.
 TEST_F(TreeTest, AChangeInPlaceIsOfferedOnlyWhereNothingIsShared)
 {
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 40; ++i)
+    {
         tree.create("/" + std::to_string(i), "", permissions());
         tree.create("/" + std::to_string(i) + "/below", "old", permissions());
     }
@@ -102,7 +108,8 @@ TEST_F(TreeTest, AChangeInPlaceIsOfferedOnlyWhereNothingIsShared)
     EXPECT_EQ(tree.walk_for_change("/7/below").slot, nullptr);
     set_value("/7/below", "new");
     EXPECT_NE(tree.walk_for_change("/7/below").slot, nullptr) << "copied by the first change";
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 40; ++i)
+    {
         set_value("/" + std::to_string(i) + "/below", "new");
         EXPECT_EQ(snapshot->find("/" + std::to_string(i) + "/below")->value(), "old");
     }
@@ -135,30 +142,40 @@ TEST_F(TreeTest, RandomChangesMatchAMapAtEverySnapshot)
     auto const below = [](std::string const& top, std::string const& path) {
         return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
     };
-    for (int step = 0; step < 5000; ++step) {
+    for (int step = 0; step < 5000; ++step)
+    {
         std::string path;
-        for (std::uint32_t depth = 1 + random() % 3; depth > 0; --depth) {
+        for (std::uint32_t depth = 1 + random() % 3; depth > 0; --depth)
+        {
             path += "/n" + std::to_string(random() % 12);
         }
         bool const parent_exists = map.contains(std::string(parent_path(path)));
-        if (map.contains(path)) {
-            if (random() % 3 == 0) {
+        if (map.contains(path))
+        {
+            if (random() % 3 == 0)
+            {
                 tree.remove(path);
                 std::erase_if(map, [&](auto const& entry) { return below(path, entry.first); });
-            } else {
+            }
+            else
+            {
                 map[path] = std::string(random() % 40, 'x');
                 set_value(path, map[path]);
             }
-        } else if (parent_exists) {
+        }
+        else if (parent_exists)
+        {
             map[path] = std::to_string(step);
             tree.create(path, map[path], permissions());
         }
-        if (step % 500 == 0) {
+        if (step % 500 == 0)
+        {
             snapshots.emplace_back(tree, map);
         }
     }
     snapshots.emplace_back(tree, map);
-    for (auto const& [version, expected] : snapshots) {
+    for (auto const& [version, expected] : snapshots)
+    {
         std::map<std::string, std::string> seen;
         std::string path("/");
         for_each_below(*version.root(), path,
@@ -172,7 +189,8 @@ TEST_F(TreeTest, RandomChangesMatchAMapAtEverySnapshot)
 TEST_F(TreeTest, TenThousandSiblingsStayShallow)
 {
     constexpr int kCount = 10000;
-    for (int i = 0; i < kCount; ++i) {
+    for (int i = 0; i < kCount; ++i)
+    {
         tree.create("/" + std::to_string(i), "", permissions());
     }
     std::function<int(Node const*)> depth = [&](Node const* node) -> int {
@@ -184,7 +202,8 @@ TEST_F(TreeTest, TenThousandSiblingsStayShallow)
 TEST_F(TreeTest, DeepTreesAreFreedWithoutDeepRecursion)
 {
     std::string path;
-    for (int i = 0; i < 1500; ++i) {
+    for (int i = 0; i < 1500; ++i)
+    {
         path += "/a";
         tree.create(path, "", permissions());
     }
@@ -195,11 +214,13 @@ TEST_F(TreeTest, DeepTreesAreFreedWithoutDeepRecursion)
 TEST(Permissions, ParseAndFormat)
 {
     Permission permission;
-    for (std::string const text : {"n0", "r1", "w65535", "b7"}) {
+    for (std::string const text : {"n0", "r1", "w65535", "b7"})
+    {
         ASSERT_TRUE(parse_permission(text, permission)) << text;
         EXPECT_EQ(format_permission(permission), text);
     }
-    for (std::string_view const bad : {"", "r", "x1", "r-1", "r65536", "r1x", "1r", "R1"}) {
+    for (std::string_view const bad : {"", "r", "x1", "r-1", "r65536", "r1x", "1r", "R1"})
+    {
         EXPECT_FALSE(parse_permission(bad, permission)) << bad;
     }
 }
@@ -240,5 +261,5 @@ TEST(Permissions, ADeadDomainLosesEverything)
     EXPECT_EQ(pool.size(), 0U);
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

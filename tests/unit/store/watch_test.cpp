@@ -5,8 +5,10 @@
 #include <random>
 #include <set>
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 // The index's table moves entries when others go: whatever was added and not removed must be found.
 TEST(WatchIndexTest, FindsExactlyWhatIsRegistered)
@@ -15,12 +17,16 @@ TEST(WatchIndexTest, FindsExactlyWhatIsRegistered)
     std::mt19937 random(3);
     std::vector<std::unique_ptr<Watch>> watches;
     std::multiset<std::string> paths;
-    for (int step = 0; step < 20000; ++step) {
-        if (random() % 100 < 52 || watches.empty()) {
+    for (int step = 0; step < 20000; ++step)
+    {
+        if (random() % 100 < 52 || watches.empty())
+        {
             auto& watch = watches.emplace_back(std::make_unique<Watch>("/w" + std::to_string(random() % 300), "token"));
             paths.emplace(watch->path());
             index.add(*watch);
-        } else {
+        }
+        else
+        {
             std::swap(watches[random() % watches.size()], watches.back());
             index.remove(*watches.back());
             paths.erase(paths.find(std::string(watches.back()->path())));
@@ -167,7 +173,8 @@ TEST_F(StoreTest, AClientsEndTakesItsWatchesAway)
     EXPECT_EQ(control.write("/a", ""), kOk);
 }
 
-class SlowReaderTest : public StoreTest {
+class SlowReaderTest : public StoreTest
+{
 protected:
     static StoreSettings small()
     {
@@ -184,7 +191,8 @@ TEST_F(SlowReaderTest, WhoDoesNotReadGetsOneSummaryPerWatch)
     one.watch("a", "1");
     one.watch("b", "2");
     one.events();
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 1000; ++i)
+    {
         control.write("/local/domain/1/a/n" + std::to_string(i), "");
         control.write("/local/domain/1/b/n" + std::to_string(i), "");
     }
@@ -197,5 +205,5 @@ TEST_F(SlowReaderTest, WhoDoesNotReadGetsOneSummaryPerWatch)
     EXPECT_EQ(one.events(), Events{});
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

@@ -2,8 +2,10 @@
 // Tests of message framing, string splitting and path checks.
 #include "store_fixture.hpp"
 
-namespace tessera::store::test {
-namespace {
+namespace tessera::store::test
+{
+namespace
+{
 
 std::string message(std::uint32_t type, std::uint32_t length, std::string_view payload)
 {
@@ -14,7 +16,8 @@ std::string message(std::uint32_t type, std::uint32_t length, std::string_view p
 TEST(Frame, NeedsTheWholeHeaderFirst)
 {
     std::string const bytes = message(XS_READ, 0, "");
-    for (std::size_t size = 0; size < kHeaderSize; ++size) {
+    for (std::size_t size = 0; size < kHeaderSize; ++size)
+    {
         Frame const frame = next_frame(std::string_view(bytes).substr(0, size));
         EXPECT_EQ(frame.status, FrameStatus::Incomplete);
         EXPECT_EQ(frame.size, kHeaderSize);
@@ -72,17 +75,20 @@ TEST(Numbers, OnlyDigitsCount)
 {
     std::uint64_t number = 0;
     EXPECT_TRUE(parse_number("18446744073709551615", number));
-    for (std::string_view const bad : {"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"}) {
+    for (std::string_view const bad : {"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"})
+    {
         EXPECT_FALSE(parse_number(bad, number)) << bad;
     }
 }
 
 TEST(Paths, ValidAndInvalid)
 {
-    for (std::string_view const good : {"/", "/a", "/a/b-c_D@9", "/local/domain/0"}) {
+    for (std::string_view const good : {"/", "/a", "/a/b-c_D@9", "/local/domain/0"})
+    {
         EXPECT_TRUE(valid_absolute_path(good)) << good;
     }
-    for (std::string_view const bad : {"", "a", "//", "/a/", "/a//b", "/a b", "/a:b", "/a.b", "/\x80", "/a\n"}) {
+    for (std::string_view const bad : {"", "a", "//", "/a/", "/a//b", "/a b", "/a:b", "/a.b", "/\x80", "/a\n"})
+    {
         EXPECT_FALSE(valid_absolute_path(bad)) << bad;
     }
     EXPECT_FALSE(valid_absolute_path(std::string_view("/a\0b", 4)));
@@ -93,11 +99,14 @@ TEST(Paths, ValidAndInvalid)
 // Every length around the sixteen bytes that are looked at together, with every kind of mistake at every place.
 TEST(Paths, MistakesAreFoundAtEveryPlace)
 {
-    for (std::size_t size = 2; size <= 50; ++size) {
+    for (std::size_t size = 2; size <= 50; ++size)
+    {
         std::string const good = "/" + std::string(size - 1, 'a');
         EXPECT_TRUE(valid_absolute_path(good)) << size;
-        for (std::size_t at = 1; at < size; ++at) {
-            for (char const wrong : {'.', '`', '[', ':', '{', ' ', '\0', '\x7f', '\xff', '^'}) {
+        for (std::size_t at = 1; at < size; ++at)
+        {
+            for (char const wrong : {'.', '`', '[', ':', '{', ' ', '\0', '\x7f', '\xff', '^'})
+            {
                 std::string bad = good;
                 bad[at] = wrong;
                 EXPECT_FALSE(valid_absolute_path(bad)) << bad;
@@ -105,7 +114,8 @@ TEST(Paths, MistakesAreFoundAtEveryPlace)
             std::string twice = good;
             twice[at] = '/';
             EXPECT_EQ(valid_absolute_path(twice), at != 1 && at != size - 1) << twice;
-            if (at >= 3) {
+            if (at >= 3)
+            {
                 twice[at - 1] = '/';
                 EXPECT_FALSE(valid_absolute_path(twice)) << twice;
             }
@@ -160,5 +170,5 @@ TEST(Output, KeepsMessageBoundaries)
     EXPECT_TRUE(queue.empty());
 }
 
-}  // namespace
-}  // namespace tessera::store::test
+} // namespace
+} // namespace tessera::store::test

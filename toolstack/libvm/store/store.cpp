@@ -146,8 +146,8 @@ std::optional<std::string> Store::receive_event() const
     return std::nullopt;
 }
 
-bool Store::wait_until(std::string const& path, std::chrono::milliseconds limit,
-                       std::function<bool()> const& done, std::chrono::milliseconds look_again) const
+bool Store::wait_until(std::string const& path, std::chrono::milliseconds limit, std::function<bool()> const& done,
+                       std::chrono::milliseconds look_again) const
 {
     if (done())
     {

@@ -59,7 +59,8 @@ void start_frame_allocator(BootInfo const& info)
         if (entry.type == MemoryMapEntry::Ram && entry.start + entry.length > kLowMemory)
         {
             std::uint64_t const start = entry.start < kLowMemory ? kLowMemory : entry.start;
-            mark_hypervisor_range(Mfn{(start + kPageSize - 1) >> kPageShift}, Mfn{(entry.start + entry.length) >> kPageShift});
+            mark_hypervisor_range(Mfn{(start + kPageSize - 1) >> kPageShift},
+                                  Mfn{(entry.start + entry.length) >> kPageShift});
         }
     FreeRanges const& free = take_free_ranges();
     for (std::uint32_t i = 0; i < free.count; ++i)

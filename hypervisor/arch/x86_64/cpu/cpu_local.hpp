@@ -41,9 +41,9 @@ inline constexpr std::uint32_t kVectorSyscall32 = 0x101; // from 32-bit code
 // Bits of CpuLocal::work: what this CPU must do before it returns to a guest.
 namespace work
 {
-inline constexpr std::uint32_t kSchedule = 1u << 0;  // choose again who runs here
-inline constexpr std::uint32_t kTimer = 1u << 1;     // the one-shot timer fired: run expired timers
-inline constexpr std::uint32_t kCallbacks = 1u << 2; // run_on() requests wait for this CPU
+inline constexpr std::uint32_t kSchedule = 1u << 0;    // choose again who runs here
+inline constexpr std::uint32_t kTimer = 1u << 1;       // the one-shot timer fired: run expired timers
+inline constexpr std::uint32_t kCallbacks = 1u << 2;   // run_on() requests wait for this CPU
 inline constexpr std::uint32_t kConsoleRing = 1u << 3; // the console ring grew: raise VIRQ_CON_RING
 } // namespace work
 

@@ -4,12 +4,12 @@
 
 extern "C"
 {
-struct FixupEntry
-{
-    std::uint64_t instruction;
-    std::uint64_t continuation;
-};
-extern FixupEntry const fixups_start[], fixups_end[];
+    struct FixupEntry
+    {
+        std::uint64_t instruction;
+        std::uint64_t continuation;
+    };
+    extern FixupEntry const fixups_start[], fixups_end[];
 }
 
 namespace hv

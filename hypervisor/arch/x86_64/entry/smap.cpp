@@ -5,7 +5,7 @@
 
 extern "C"
 {
-extern std::uint64_t const smap_stac_start[], smap_stac_end[], smap_clac_start[], smap_clac_end[];
+    extern std::uint64_t const smap_stac_start[], smap_stac_end[], smap_clac_start[], smap_clac_end[];
 }
 
 namespace hv

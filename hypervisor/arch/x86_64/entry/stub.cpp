@@ -49,7 +49,8 @@ void install_syscall_stub(CpuId cpu, void* writable_page)
     auto* page = static_cast<std::uint8_t*>(writable_page);
     std::uint64_t const stub = region + layout::kCpuStub;
     write_stub(page, stub, slot, reinterpret_cast<std::uint64_t>(&entry_syscall64));
-    write_stub(page + kStubCompatOffset, stub + kStubCompatOffset, slot, reinterpret_cast<std::uint64_t>(&entry_syscall32));
+    write_stub(page + kStubCompatOffset, stub + kStubCompatOffset, slot,
+               reinterpret_cast<std::uint64_t>(&entry_syscall32));
 }
 
 } // namespace hv

@@ -53,7 +53,8 @@ protected:
         operation->flags = flags;
         operation->ref = kReference;
         operation->dom = granter_->id();
-        EXPECT_EQ(mapper_->call(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, host::guest_address(operation), 1), 0);
+        EXPECT_EQ(mapper_->call(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, host::guest_address(operation), 1),
+                  0);
         return *operation;
     }
     std::int16_t unmap(std::uint32_t handle, std::uint64_t address)
@@ -61,7 +62,8 @@ protected:
         auto* const operation = host::guest_new<abi::gnttab_unmap_grant_ref>();
         operation->handle = handle;
         operation->host_addr = address;
-        EXPECT_EQ(mapper_->call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, host::guest_address(operation), 1), 0);
+        EXPECT_EQ(
+            mapper_->call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, host::guest_address(operation), 1), 0);
         return operation->status;
     }
     std::int16_t replace(std::uint32_t handle, std::uint64_t address, std::uint64_t source)
@@ -70,7 +72,9 @@ protected:
         operation->handle = handle;
         operation->host_addr = address;
         operation->new_addr = source;
-        EXPECT_EQ(mapper_->call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, host::guest_address(operation), 1), 0);
+        EXPECT_EQ(
+            mapper_->call(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_and_replace, host::guest_address(operation), 1),
+            0);
         return operation->status;
     }
     [[nodiscard]] std::uint64_t slot(unsigned index) const { return (space_.l1.raw() << kPageShift) + index * 8; }
