@@ -15,6 +15,7 @@ all:
 
 # An option that nothing uses yet harms nobody, so `options` is left to `all`.
 test:
+	@$(PYTHON) tests/lint/compiler_checks.py format
 	@$(PYTHON) tests/lint/run.py sizes licences dependencies paths placeholders python generated
 
 layout:

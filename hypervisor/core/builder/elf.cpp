@@ -34,7 +34,7 @@ struct NoteHeader
 
 constexpr std::uint32_t kLoad = 1;
 constexpr std::uint32_t kNote = 4;
-constexpr std::uint16_t kMachineX86_64 = 62;
+constexpr std::uint16_t kMachineAmd64 = 62;
 
 template<typename T>
 bool read_at(Bytes file, std::uint64_t offset, T& out)
@@ -158,7 +158,7 @@ Result<void> parse_kernel(Bytes file, KernelImage& image, char const*& why)
                          "\x7f"
                          "ELF\2\1",
                          6) != 0 ||
-        header.machine != kMachineX86_64 || header.program_entry_size != sizeof(ProgramHeader))
+        header.machine != kMachineAmd64 || header.program_entry_size != sizeof(ProgramHeader))
         return fail(why, "not a 64-bit x86 ELF file");
     image.entry = header.entry;
     for (unsigned i = 0; i < header.program_count; ++i)

@@ -398,6 +398,7 @@ void detail::free_unreferenced(Mfn frame, FrameInfo& info)
     bool last = false;
     if ((flags & FrameInfo::kFlagListed) != 0)
     {
+        HV_ASSERT(domain != nullptr);
         Guard guard(domain->page_lock);
         bool const relinquished = (flags & FrameInfo::kFlagRelinquished) != 0;
         list_remove(relinquished ? domain->relinquished_pages : domain->pages, frame);
@@ -409,6 +410,7 @@ void detail::free_unreferenced(Mfn frame, FrameInfo& info)
     give_block(frame, 0);
     if ((flags & FrameInfo::kFlagSpecial) != 0)
     {
+        HV_ASSERT(domain != nullptr);
         fetch_sub(domain->special_pages, 1u);
         last = true; // each special frame holds a reference of its own
     }

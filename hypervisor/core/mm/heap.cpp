@@ -121,6 +121,7 @@ void* heap_allocate(std::size_t bytes)
         size_class.partial.push_front(*slab);
     }
     void* object = slab->free;
+    HV_ASSERT(object != nullptr); // a full slab is on no list
     slab->free = *static_cast<void**>(object);
     if (++slab->used == slab->capacity)
         List<Slab, &Slab::link>::remove(*slab);
