@@ -26,16 +26,27 @@ struct alignas(64) TimerHeap
 
 constinit TimerHeap heaps[kMaxCpus];
 
+// A shot that should have come so long ago is taken for lost. Without this, one lost shot would end all timers of its CPU,
+// since later ones are left to it. Seen in QEMU 7.2, which loses accesses to the local APIC while another CPU moves the
+// registers of a PCI device.
+constexpr std::uint64_t kOverdue = 1'000'000; // ns
+
+bool shot_is_lost(TimerHeap const& own)
+{
+    return own.programmed.raw() != 0 && port::now() > own.programmed + kOverdue;
+}
+
 // Programs this CPU's hardware for the earliest timer, when that changes anything. The heap's lock is held.
 void program(TimerHeap& own)
 {
     Timer const* const first = own.heap.first();
     Nanoseconds const deadline = first != nullptr ? first->deadline : Nanoseconds{0};
-    if (deadline == own.programmed)
+    bool const lost = shot_is_lost(own);
+    if (deadline == own.programmed && !lost)
         return;
     // A later or absent deadline is left to the pending shot, which finds nothing to do and programs anew: most timers
     // are moved on before they fire, and the hardware write is the costly part.
-    if (own.programmed.raw() != 0 && (first == nullptr || deadline > own.programmed))
+    if (!lost && own.programmed.raw() != 0 && (first == nullptr || deadline > own.programmed))
         return;
     own.programmed = deadline;
     port::set_timer(deadline);
@@ -87,6 +98,11 @@ void timer_cancel_sync(Timer& timer)
         while (cpu != port::cpu_id().raw() && load_acquire(heaps[cpu].running) == &timer)
             spin_wait();
     disarm(timer); // the callback may have set it again
+}
+
+bool timers_overdue(CpuId cpu)
+{
+    return shot_is_lost(heaps[cpu.raw()]);
 }
 
 void timers_run(CpuId cpu)

@@ -46,4 +46,7 @@ void timer_cancel_sync(Timer& timer);
 // fired (work::kTimer).
 void timers_run(CpuId cpu);
 
+// This CPU's hardware has not fired although it should have long ago: whoever notices runs the timers. Own CPU only.
+[[nodiscard]] bool timers_overdue(CpuId cpu);
+
 } // namespace hv

@@ -172,7 +172,9 @@ class Builder(unittest.TestCase):
     def test_interrupted_build_keeps_nothing(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             self.fake.pack_source(MAIN, slow=True)
-            process = subprocess.Popen(self.fake.command(), env=self.fake.environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(self.fake.command(), env=self.fake.environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                       # whoever runs the tests in the background has interrupts ignored
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             log = self.fake.output.parent / "logs" / "guest-kernel-micro.log"
             deadline = time.monotonic() + 30
             while not (log.is_file() and "CC      kernel/main.o" in log.read_text(encoding="utf-8")):

@@ -24,6 +24,8 @@ namespace
 // Halts until an interrupt; the check of `work` and the halt are one step because STI takes effect after HLT.
 void idle(CpuLocal& cpu)
 {
+    if (timers_overdue(CpuId{cpu.id})) [[unlikely]]
+        fetch_or(cpu.work, work::kTimer);
     store_release(cpu.in_idle, 1u);
     full_barrier();
     if (load_acquire(cpu.work) == 0)

@@ -49,6 +49,24 @@ TEST_F(TimerTest, FireInOrderOfDeadlineAtTheirTime)
     EXPECT_EQ(late.fired_at, start + 2000);
 }
 
+// Later timers leave the hardware to the shot that is under way. Once such a shot was lost, and with it every timer of
+// its CPU for good: a control domain on several CPUs slept for ever.
+TEST_F(TimerTest, ALostShotDoesNotEndTheTimersBehindIt)
+{
+    std::vector<int> log;
+    Shot lost(log, 1);
+    Shot next(log, 2);
+    timer_set(lost.timer, Nanoseconds{host::now() + 1000});
+    host::cpu(host::kToolCpu).timer = 0; // the hardware never fires
+    host::run_for(2'000'000);
+    EXPECT_TRUE(log.empty());
+    EXPECT_TRUE(timers_overdue(CpuId{host::kToolCpu}));
+    timer_set(next.timer, Nanoseconds{host::now() + 1000});
+    host::run_for(2000);
+    EXPECT_EQ(log, (std::vector<int>{1, 2}));
+    EXPECT_FALSE(timers_overdue(CpuId{host::kToolCpu}));
+}
+
 TEST_F(TimerTest, DeadlineInThePastFiresAtOnce)
 {
     std::vector<int> log;
