@@ -36,17 +36,14 @@ bool shot_is_lost(TimerHeap const& own)
     return own.programmed.raw() != 0 && port::now() > own.programmed + kOverdue;
 }
 
-// Programs this CPU's hardware for the earliest timer, when that changes anything. The heap's lock is held.
+// Programs this CPU's hardware for the earliest timer, when that changes anything. The heap's lock is held and the heap
+// is not empty.
 void program(TimerHeap& own)
 {
-    Timer const* const first = own.heap.first();
-    Nanoseconds const deadline = first != nullptr ? first->deadline : Nanoseconds{0};
-    bool const lost = shot_is_lost(own);
-    if (deadline == own.programmed && !lost)
-        return;
-    // A later or absent deadline is left to the pending shot, which finds nothing to do and programs anew: most timers
-    // are moved on before they fire, and the hardware write is the costly part.
-    if (!lost && own.programmed.raw() != 0 && (first == nullptr || deadline > own.programmed))
+    Nanoseconds const deadline = own.heap.first()->deadline;
+    // A later deadline is left to the pending shot, which finds nothing to do and programs anew: most timers are moved on
+    // before they fire, and the hardware write is the costly part.
+    if (own.programmed.raw() != 0 && deadline >= own.programmed && !shot_is_lost(own))
         return;
     own.programmed = deadline;
     port::set_timer(deadline);
