@@ -42,19 +42,18 @@ $(B)/entry_offsets.s: $(ARCH)/entry/offsets.cxx hypervisor/build.mk $(config_hea
 $(B)/entry_offsets.h: $(B)/entry_offsets.s
 	@sed -n 's/^.*->\([A-Za-z0-9_]*\) [$$]*\(-*[0-9]*\).*$$/#define \1 \2/p' $< > $@
 
-# All C++ is optimised as one: what is small and called from another file becomes part of its caller. The exception
-# defines functions (memcpy and its like) that the compiler makes up calls of when everything else is already compiled.
+# All C++ is optimised as one: what is small or called from one place becomes part of its caller. The linker tells the
+# compiler what assembly and libraries name, so everything else is its own to inline. The object that comes out of the
+# first link, and the debugging sections that were set aside for it, serve the second. The exception defines functions
+# (memcpy and its like) that the compiler makes up calls of when everything else is already compiled.
 ifeq ($(CONFIG_OPTIMISE_WHOLE)$(findstring clang,$(CXX)),y)
 lto := -flto=1 -flto-partition=one
 lto_excluded := $(ARCH)/boot/memory_functions.cpp
 lto_objects := $(filter-out $(lto_excluded:%.cpp=$(B)/%.o),$(filter $(sources:%.cpp=$(B)/%.o),$(objects)))
-linked := $(B)/whole.o $(filter-out $(lto_objects),$(objects))
+lto_link := $(CXXFLAGS) -w $(lto) -save-temps
+linked := $(B)/tessera.first.ltrans0.ltrans.o $(lto_objects:=.debug.temp.o) $(filter-out $(lto_objects),$(objects))
 
 $(lto_objects): OBJECT_FLAGS := $(lto)
-
-$(B)/whole.o: $(lto_objects)
-	@echo "  LTO $@"
-	@$(CXX) $(CXXFLAGS) -w $(lto) -r -flinker-output=nolto-rel -nostdlib -o $@ $^
 else
 linked := $(objects)
 endif
@@ -76,9 +75,10 @@ $(B)/symbols_empty.S: $(symbols)
 	@mkdir -p $(@D)
 	@$(PYTHON) $(symbols) --empty > $@.tmp && mv $@.tmp $@
 
-$(B)/tessera.first: $(linked) $(linker_script) $(B)/symbols_empty.S
+$(B)/tessera.first: $(objects) $(linker_script) $(B)/symbols_empty.S
 	@$(CXX) $(ASFLAGS) -MF $(B)/symbols_empty.d -c -o $(B)/symbols_empty.o $(B)/symbols_empty.S
-	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(linked) $(B)/symbols_empty.o $(archives)
+	@echo "  LD  $@"
+	@$(CXX) $(lto_link) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(objects) $(B)/symbols_empty.o $(archives)
 
 build/tessera: $(B)/tessera.first $(symbols)
 	@$(PYTHON) $(symbols) $(if $(CONFIG_SYMBOL_TABLE),$(B)/tessera.first,--empty) > $(B)/symbols.S

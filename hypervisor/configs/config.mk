@@ -65,5 +65,5 @@ $(config_header): $(CONFIG_DIRECTORY)/generated/config.stamp ;
 -include $(config_file)
 
 # What the options of the menu "Build" mean to the compiler.
-config_cxxflags := $(if $(CONFIG_OPTIMISE_DEBUG),-Og,-O2) \
+config_cxxflags := $(if $(CONFIG_OPTIMISE_DEBUG),-Og,-O2 --param max-inline-insns-auto=30 --param inline-min-speedup=15) \
                    $(if $(CONFIG_FRAME_POINTERS),-fno-omit-frame-pointer,-fomit-frame-pointer)
