@@ -12,8 +12,7 @@
 namespace hv
 {
 
-// Argument registers rdi, rsi, rdx, r10, r8, r9, or args[] of a multicall entry. A handler that returns
-// Errno::Restart has written its progress here (or into the guest's structure): dispatch re-issues the call from it.
+// Argument registers rdi, rsi, rdx, r10, r8, r9, or args[] of a multicall entry.
 struct HypercallArgs
 {
     std::uint64_t value[6];
@@ -25,7 +24,7 @@ inline constexpr std::int32_t kWorkBudget = 2048;
 class Caller
 {
 public:
-    Caller(Vcpu& vcpu, HypercallArgs& args) : args(args), vcpu_(vcpu) {}
+    explicit Caller(Vcpu& vcpu) : vcpu_(vcpu) {}
 
     [[nodiscard]] Vcpu& vcpu() const { return vcpu_; }
     [[nodiscard]] Domain& domain() const { return vcpu_.domain(); }
@@ -38,11 +37,28 @@ public:
         return budget_ <= 0;
     }
 
-    HypercallArgs& args;
+    // Progress of a call that returns Errno::Restart: argument `index` is `value` when it is made again. The others stay.
+    void resume_with(unsigned index, std::uint64_t value)
+    {
+        next_[index] = value;
+        changed_ |= 1u << index;
+    }
+    // Calls `change(index, value)` for each argument that resume_with() named.
+    template<typename F>
+    void for_each_resumed(F&& change) const
+    {
+        for (unsigned index = 0; index < kRegisters; ++index)
+            if ((changed_ >> index & 1) != 0)
+                change(index, next_[index]);
+    }
 
 private:
+    static constexpr unsigned kRegisters = 5; // no call has a sixth
+
     Vcpu& vcpu_;
     std::int32_t budget_ = kWorkBudget;
+    std::uint32_t changed_ = 0;      // bit n: next_[n] counts
+    std::uint64_t next_[kRegisters]; // not set before: most calls never look at it
 };
 
 // What a handler returns: a value for rax, an error, or Errno::Restart.
@@ -60,7 +76,7 @@ concept AbiSafe = std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T
 
 // Copies one structure; small ones without a loop.
 template<AbiSafe T>
-bool read_object(T& value, GuestVirtual source)
+[[gnu::always_inline]] inline bool read_object(T& value, GuestVirtual source)
 {
     if constexpr (sizeof(T) % 8 == 0 && sizeof(T) / 8 <= port::kMaxWords)
     {
@@ -83,7 +99,7 @@ bool read_object(T& value, GuestVirtual source)
 }
 
 template<AbiSafe T>
-bool write_object(GuestVirtual destination, T const& value)
+[[gnu::always_inline]] inline bool write_object(GuestVirtual destination, T const& value)
 {
     if constexpr (sizeof(T) % 8 == 0 && sizeof(T) / 8 <= port::kMaxWords)
     {

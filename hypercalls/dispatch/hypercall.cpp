@@ -24,9 +24,9 @@ CallResult iret(Caller& caller)
 consteval auto make_table()
 {
     std::array<HypercallRow, kHypercallNumbers + 1> table{};
-    table.fill({&unknown, static_cast<std::uint16_t>(Counter::Unknown_hypercall)});
+    table.fill({&call_with_registers<&unknown>, static_cast<std::uint16_t>(Counter::Unknown_hypercall)});
 #define HV_HYPERCALL(number, name, function, doc) \
-    table[number] = {&function, static_cast<std::uint16_t>(Counter::Call_##name)};
+    table[number] = {&call_with_registers<&function>, static_cast<std::uint16_t>(Counter::Call_##name)};
     using namespace handlers;
 #include <hypercalls/table/hypercalls.def>
 #undef HV_HYPERCALL
@@ -59,10 +59,10 @@ constexpr std::int32_t kEntryUnits = 8;
 // is looked at once per chunk, and not at all for the short lists that kernels send.
 constexpr std::uint64_t kLongestList = 500'000; // nanoseconds
 
-CallResult restart_at(Caller& caller, std::uint64_t index)
+CallResult restart_at(Caller& caller, GuestIn<ListedCall> const& list, std::uint64_t count, std::uint64_t index)
 {
-    caller.args.value[0] += index * sizeof(ListedCall);
-    caller.args.value[1] -= index;
+    caller.resume_with(0, list.address(index).raw());
+    caller.resume_with(1, count - index);
     return Errno::Restart;
 }
 
@@ -81,18 +81,17 @@ std::uint64_t read_chunk(GuestIn<ListedCall> const& list, ListedCall (&chunk)[kC
 
 // Runs each entry as a call of its own. An entry that must restart is written back with its progress and the multicall
 // itself restarts from it. An iret ends the list: the guest kernel is left, so nothing after it may run (XSA-213).
-CallResult multicall(Caller& caller)
+CallResult multicall(Caller& caller, std::uint64_t address, std::uint64_t length)
 {
-    caller.args.value[1] = static_cast<std::uint32_t>(caller.args.value[1]);
-    std::uint64_t const count = caller.args.value[1];
-    GuestInOut<ListedCall> const list(caller.args.value[0]);
+    std::uint64_t const count = static_cast<std::uint32_t>(length);
+    GuestInOut<ListedCall> const list(address);
     std::uint64_t const started = count > kChunk ? port::now().raw() : 0;
     ListedCall chunk[kChunk];
     for (std::uint64_t first = 0; first < count;)
     {
         bool const late = first != 0 && port::now().raw() - started > kLongestList;
         if (caller.spend(kEntryUnits * kChunk) || late)
-            return restart_at(caller, first);
+            return restart_at(caller, list, count, first);
         std::uint64_t const end = first + read_chunk(list, chunk, first, count);
         HV_REQUIRE(end != first, Errno::Fault);
         for (ListedCall* entry = chunk; first != end; ++first, ++entry)
@@ -105,7 +104,7 @@ CallResult multicall(Caller& caller)
             if (!result && result.error() == Errno::Restart)
             {
                 HV_TRY_VOID(list.write(*entry, first));
-                return restart_at(caller, first);
+                return restart_at(caller, list, count, first);
             }
             std::uint64_t const value = register_value(result);
             HV_REQUIRE(port::store_to_guest(list.address(first) + offsetof(ListedCall, result), value), Errno::Fault);

@@ -10,9 +10,29 @@
 namespace hv
 {
 
+// The first five argument registers stay where the guest put them, all the way to the handler.
+using RegisterCall = CallResult (*)(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, Caller&);
+
+// A handler takes the caller and as many registers as it has arguments.
+template<auto kHandler>
+CallResult call_with_registers(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t,
+                               Caller& caller)
+{
+    if constexpr (requires { kHandler(caller); })
+        return kHandler(caller);
+    else if constexpr (requires { kHandler(caller, a); })
+        return kHandler(caller, a);
+    else if constexpr (requires { kHandler(caller, a, b); })
+        return kHandler(caller, a, b);
+    else if constexpr (requires { kHandler(caller, a, b, c); })
+        return kHandler(caller, a, b, c);
+    else
+        return kHandler(caller, a, b, c, d);
+}
+
 struct HypercallRow
 {
-    CallResult (*call)(Caller&) = nullptr;
+    RegisterCall call = nullptr;
     std::uint16_t counter = 0; // Counter
 };
 
@@ -20,18 +40,28 @@ inline constexpr std::uint64_t kHypercallNumbers = 64;
 // One row per number, and one behind them for every number that does not exist: no row is without a function.
 extern std::array<HypercallRow, kHypercallNumbers + 1> const kHypercallTable;
 
+// The index of a number's row.
+inline std::uint64_t clamped(std::uint64_t number)
+{
+    return number < kHypercallNumbers ? number : kHypercallNumbers;
+}
+
 // Counts and calls; ENOSYS for unknown numbers. Restart: args hold where to go on. FrameReplaced: an iret was carried out.
 inline CallResult dispatch_hypercall(Vcpu& vcpu, std::uint64_t number, HypercallArgs& args)
 {
-    HypercallRow const& row = kHypercallTable[number < kHypercallNumbers ? number : kHypercallNumbers];
+    HypercallRow const& row = kHypercallTable[clamped(number)];
     count(vcpu, static_cast<Counter>(row.counter));
-    Caller caller(vcpu, args);
-    return row.call(caller);
+    Caller caller(vcpu);
+    CallResult const result =
+        row.call(args.value[0], args.value[1], args.value[2], args.value[3], args.value[4], caller);
+    if (!result && result.error() == Errno::Restart) [[unlikely]]
+        caller.for_each_resumed([&args](unsigned index, std::uint64_t value) { args.value[index] = value; });
+    return result;
 }
 
 namespace handlers
 {
-CallResult multicall(Caller& caller);
+CallResult multicall(Caller& caller, std::uint64_t list, std::uint64_t count);
 } // namespace handlers
 
 } // namespace hv

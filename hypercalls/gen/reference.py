@@ -11,7 +11,7 @@ from pathlib import Path
 
 CALL = re.compile(r'HV_HYPERCALL\((\d+), (\w+), (\w+), "(.*)"\)')
 OPERATION = re.compile(r'HV_SUBOP\((\w+), (\d+), (\w+), (\w+), (\w+), (\w+), (\w+), \(([^)]*)\),\s*"(.*)"\)')
-DIRECTIONS = {"None": "nothing", "In": "in", "Out": "out", "InOut": "in, out", "Raw": "address"}
+DIRECTIONS = {"None": "nothing", "In": "in", "Out": "out", "InOut": "in, out", "InOutAlways": "in, out with errors, too", "Raw": "address"}
 
 HEAD = """# Hypercalls
 

@@ -30,8 +30,8 @@ CallResult write(Caller& caller, std::uint64_t bytes, std::uint64_t address)
         done += wanted;
         if (done < bytes && caller.spend(256))
         {
-            caller.args.value[1] = bytes - done;
-            caller.args.value[2] = address + done;
+            caller.resume_with(1, bytes - done);
+            caller.resume_with(2, address + done);
             return Errno::Restart;
         }
     }
@@ -50,13 +50,13 @@ CallResult read(Caller& caller, std::uint64_t bytes, std::uint64_t address)
 
 } // namespace
 
-CallResult console_io(Caller& caller)
+CallResult console_io(Caller& caller, std::uint64_t operation, std::uint64_t count, std::uint64_t address)
 {
-    std::uint64_t const bytes = static_cast<std::uint32_t>(caller.args.value[1]);
-    switch (static_cast<std::uint32_t>(caller.args.value[0]))
+    std::uint64_t const bytes = static_cast<std::uint32_t>(count);
+    switch (static_cast<std::uint32_t>(operation))
     {
-    case CONSOLEIO_write: return write(caller, bytes, caller.args.value[2]);
-    case CONSOLEIO_read: return read(caller, bytes, caller.args.value[2]);
+    case CONSOLEIO_write: return write(caller, bytes, address);
+    case CONSOLEIO_read: return read(caller, bytes, address);
     default: return Errno::NoSys;
     }
 }

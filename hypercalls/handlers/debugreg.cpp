@@ -7,16 +7,16 @@
 namespace hv::handlers
 {
 
-CallResult set_debugreg(Caller& caller)
+CallResult set_debugreg(Caller& caller, std::uint64_t index, std::uint64_t value)
 {
-    auto const number = static_cast<std::uint32_t>(caller.args.value[0]);
-    HV_TRY_VOID(policy::set_debug_register(caller.vcpu(), number, caller.args.value[1]));
+    auto const number = static_cast<std::uint32_t>(index);
+    HV_TRY_VOID(policy::set_debug_register(caller.vcpu(), number, value));
     return 0;
 }
 
-CallResult get_debugreg(Caller& caller)
+CallResult get_debugreg(Caller& caller, std::uint64_t index)
 {
-    auto const number = static_cast<std::uint32_t>(caller.args.value[0]);
+    auto const number = static_cast<std::uint32_t>(index);
     return static_cast<std::int64_t>(HV_TRY(policy::get_debug_register(caller.vcpu(), number)));
 }
 

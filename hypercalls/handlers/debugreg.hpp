@@ -7,7 +7,7 @@
 namespace hv::handlers
 {
 
-CallResult set_debugreg(Caller& caller); // args: register, value
-CallResult get_debugreg(Caller& caller); // args: register
+CallResult set_debugreg(Caller& caller, std::uint64_t index, std::uint64_t value);
+CallResult get_debugreg(Caller& caller, std::uint64_t index);
 
 } // namespace hv::handlers

@@ -8,13 +8,12 @@
 namespace hv::handlers
 {
 
-CallResult set_gdt(Caller& caller)
+CallResult set_gdt(Caller& caller, std::uint64_t list, std::uint64_t entries)
 {
-    std::uint64_t const entries = caller.args.value[1];
     HV_REQUIRE(entries <= FIRST_RESERVED_GDT_ENTRY, Errno::Inval);
     unsigned const count = static_cast<unsigned>((entries + 511) / 512);
     std::uint64_t numbers[14];
-    if (!GuestIn<std::uint64_t>(caller.args.value[0]).read_array(numbers, 0, count))
+    if (!GuestIn<std::uint64_t>(list).read_array(numbers, 0, count))
         return Errno::Fault;
     Mfn frames[14];
     for (unsigned i = 0; i < count; ++i)
@@ -24,11 +23,9 @@ CallResult set_gdt(Caller& caller)
     return std::int64_t{0};
 }
 
-CallResult update_descriptor(Caller& caller)
+CallResult update_descriptor(Caller& caller, std::uint64_t address, std::uint64_t descriptor)
 {
     Domain& domain = caller.domain();
-    std::uint64_t const address = caller.args.value[0];
-    std::uint64_t descriptor = caller.args.value[1];
     HV_REQUIRE((address & 7) == 0 && policy::audit_descriptor(descriptor), Errno::Inval);
     Mfn const frame = domain.resolve(GuestFrame{address >> kPageShift});
     Guard guard(domain.mmu_lock);

@@ -34,9 +34,8 @@ struct Turn
 
 } // namespace
 
-CallResult domctl_call(Caller& caller)
+CallResult domctl_call(Caller& caller, std::uint64_t address)
 {
-    std::uint64_t const address = caller.args.value[0];
     struct Header
     {
         std::uint32_t command, version;
@@ -47,7 +46,7 @@ CallResult domctl_call(Caller& caller)
     Turn const turn;
     HV_REQUIRE(turn.taken,
                Errno::Restart); // another CPU's call is under way: the caller comes again, events get in between
-    return groups::domctl(caller, header.command, address);
+    return groups::domctl(header.command, address, 0, caller);
 }
 
 namespace domctl

@@ -7,7 +7,7 @@
 namespace hv::handlers
 {
 
-CallResult domctl_call(Caller& caller);
+CallResult domctl_call(Caller& caller, std::uint64_t address);
 
 namespace domctl
 {

@@ -123,8 +123,7 @@ CallResult send_trigger(Caller&, abi::xen_domctl& op)
     HV_TRY_VOID(find_living(op, target));
     Vcpu& vcpu = *HV_TRY(find_vcpu(*target, op.u.sendtrigger.vcpu));
     HV_REQUIRE(op.u.sendtrigger.trigger == XEN_DOMCTL_SENDTRIGGER_NMI, Errno::NoSys);
-    store_release(vcpu.pv.nmi_pending, true);
-    vcpu_kick(vcpu);
+    vcpu_send_nmi(vcpu);
     return std::int64_t{0};
 }
 
@@ -156,8 +155,6 @@ CallResult set_cpu_policy(Caller& caller, abi::xen_domctl& op)
     args.err_leaf = error.leaf;
     args.err_subleaf = error.subleaf;
     args.err_msr = error.msr;
-    // Outputs go back with the error here: they say what is wrong.
-    HV_TRY_VOID(GuestOut<abi::xen_domctl>(caller.args.value[0]).write(op));
     return applied.error();
 }
 

@@ -31,9 +31,9 @@ CallResult done(Result<void> const& result)
 
 } // namespace
 
-CallResult event_channel_op_call(Caller& caller)
+CallResult event_channel_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument, std::uint64_t extra)
 {
-    return groups::event_channel_op(caller, static_cast<std::uint32_t>(caller.args.value[0]), caller.args.value[1]);
+    return groups::event_channel_op(static_cast<std::uint32_t>(operation), argument, extra, caller);
 }
 
 namespace event_channel_op

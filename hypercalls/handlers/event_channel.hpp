@@ -8,7 +8,7 @@
 namespace hv::handlers
 {
 
-CallResult event_channel_op_call(Caller& caller);
+CallResult event_channel_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument, std::uint64_t extra);
 
 namespace event_channel_op
 {

@@ -15,9 +15,9 @@ inline constexpr std::uint32_t kUnmapsPerFlush = 32;
 
 // Unmaps in groups that share one flush. `begin(element, pending)` is the first half of the operation.
 template<AbiSafe T, typename F>
-CallResult unmap_in_groups(Caller& caller, std::uint64_t array, F&& begin)
+CallResult unmap_in_groups(Caller& caller, std::uint64_t array, std::uint64_t length, F&& begin)
 {
-    std::uint32_t const count = HV_TRY(grant_batch_size(caller));
+    std::uint32_t const count = HV_TRY(grant_batch_size(length));
     GuestInOut<T> const elements(array);
     grant::PendingUnmap group[kUnmapsPerFlush];
     bool readable = true;
@@ -41,7 +41,7 @@ CallResult unmap_in_groups(Caller& caller, std::uint64_t array, F&& begin)
         done += visited;
         if (readable && caller.spend(static_cast<std::int32_t>(visited) * kGrantOperationCost) && done < count)
         {
-            resume_grant_batch_at<T>(caller, done);
+            resume_grant_batch_at(caller, elements, count, done);
             return Errno::Restart;
         }
     }
@@ -51,45 +51,42 @@ CallResult unmap_in_groups(Caller& caller, std::uint64_t array, F&& begin)
 
 } // namespace
 
-CallResult map(Caller& caller, std::uint64_t argument)
+CallResult map(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     return for_each_grant_operation<abi::gnttab_map_grant_ref>(
-        caller, argument, [&](abi::gnttab_map_grant_ref& operation) -> Result<void> {
+        caller, argument, count, [&](abi::gnttab_map_grant_ref& operation) -> Result<void> {
             operation.status = grant::map(caller.vcpu(), operation);
             return {};
         });
 }
 
-CallResult unmap(Caller& caller, std::uint64_t argument)
+CallResult unmap(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     return unmap_in_groups<abi::gnttab_unmap_grant_ref>(
-        caller, argument, [&](abi::gnttab_unmap_grant_ref const& operation, grant::PendingUnmap& pending) {
+        caller, argument, count, [&](abi::gnttab_unmap_grant_ref const& operation, grant::PendingUnmap& pending) {
             return grant::begin_unmap(caller.vcpu(), operation, pending);
         });
 }
 
-CallResult unmap_and_replace(Caller& caller, std::uint64_t argument)
+CallResult unmap_and_replace(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     return unmap_in_groups<abi::gnttab_unmap_and_replace>(
-        caller, argument, [&](abi::gnttab_unmap_and_replace const& operation, grant::PendingUnmap& pending) {
+        caller, argument, count, [&](abi::gnttab_unmap_and_replace const& operation, grant::PendingUnmap& pending) {
             return grant::begin_replace(caller.vcpu(), operation, pending);
         });
 }
 
-CallResult copy(Caller& caller, std::uint64_t argument)
+CallResult copy(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     grant::Copier copier(caller.domain());
-    return for_each_grant_operation<abi::gnttab_copy>(caller, argument,
-                                                      [&](abi::gnttab_copy& operation) -> Result<void> {
-                                                          operation.status = copier.copy(operation);
-                                                          return {};
-                                                      });
+    return for_each_grant_status<abi::gnttab_copy>(
+        caller, argument, count, [&](abi::gnttab_copy const& operation) { return copier.copy(operation); });
 }
 
-CallResult transfer(Caller& caller, std::uint64_t argument)
+CallResult transfer(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     // Giving pages away is not part of this hypervisor: no kernel in use asks for it.
-    return for_each_grant_operation<abi::gnttab_transfer>(caller, argument,
+    return for_each_grant_operation<abi::gnttab_transfer>(caller, argument, count,
                                                           [](abi::gnttab_transfer& operation) -> Result<void> {
                                                               operation.status = GNTST_general_error;
                                                               return {};

@@ -30,9 +30,9 @@ NamedTable find_table(Caller& caller, abi::domid_t id)
     return named;
 }
 
-Result<void> require_single(Caller const& caller)
+Result<void> require_single(std::uint64_t count)
 {
-    HV_REQUIRE((caller.args.value[2] & 0xffffffff) == 1, Errno::Inval);
+    HV_REQUIRE((count & 0xffffffff) == 1, Errno::Inval);
     return {};
 }
 
@@ -93,29 +93,29 @@ Result<void> check_cache_flush(Caller& caller, abi::gnttab_cache_flush const& ar
 
 } // namespace
 
-CallResult grant_table_op_call(Caller& caller)
+CallResult grant_table_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument, std::uint64_t count)
 {
     HV_REQUIRE(caller.domain().grants != nullptr, Errno::NoSys);
-    return groups::grant_table_op(caller, static_cast<std::uint32_t>(caller.args.value[0]), caller.args.value[1]);
+    return groups::grant_table_op(static_cast<std::uint32_t>(operation), argument, count, caller);
 }
 
 namespace grant_table_op
 {
 
-CallResult setup_table(Caller& caller, std::uint64_t argument)
+CallResult setup_table(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
-    HV_TRY_VOID(require_single(caller));
-    return for_each_grant_operation<abi::gnttab_setup_table>(caller, argument,
+    HV_TRY_VOID(require_single(count));
+    return for_each_grant_operation<abi::gnttab_setup_table>(caller, argument, count,
                                                              [&](abi::gnttab_setup_table& args) -> Result<void> {
                                                                  args.status = set_up(caller, args);
                                                                  return {};
                                                              });
 }
 
-CallResult dump_table(Caller& caller, std::uint64_t argument)
+CallResult dump_table(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     HV_REQUIRE(caller.is_control(), Errno::Perm);
-    return for_each_grant_operation<abi::gnttab_dump_table>(caller, argument,
+    return for_each_grant_operation<abi::gnttab_dump_table>(caller, argument, count,
                                                             [&](abi::gnttab_dump_table& args) -> Result<void> {
                                                                 NamedTable const named = find_table(caller, args.dom);
                                                                 args.status = named.status;
@@ -125,10 +125,10 @@ CallResult dump_table(Caller& caller, std::uint64_t argument)
                                                             });
 }
 
-CallResult query_size(Caller& caller, std::uint64_t argument)
+CallResult query_size(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
-    HV_TRY_VOID(require_single(caller));
-    return for_each_grant_operation<abi::gnttab_query_size>(caller, argument,
+    HV_TRY_VOID(require_single(count));
+    return for_each_grant_operation<abi::gnttab_query_size>(caller, argument, count,
                                                             [&](abi::gnttab_query_size& args) -> Result<void> {
                                                                 NamedTable const named = find_table(caller, args.dom);
                                                                 args.status = named.status;
@@ -152,11 +152,11 @@ CallResult set_version(Caller& caller, std::uint64_t argument)
     return 0;
 }
 
-CallResult get_status_frames(Caller& caller, std::uint64_t argument)
+CallResult get_status_frames(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
-    HV_TRY_VOID(require_single(caller));
+    HV_TRY_VOID(require_single(count));
     return for_each_grant_operation<abi::gnttab_get_status_frames>(
-        caller, argument, [&](abi::gnttab_get_status_frames& args) -> Result<void> {
+        caller, argument, count, [&](abi::gnttab_get_status_frames& args) -> Result<void> {
             args.status = list_status_frames(caller, args);
             return {};
         });
@@ -174,19 +174,19 @@ CallResult get_version(Caller& caller, std::uint64_t argument)
     return 0;
 }
 
-CallResult swap_grant_ref(Caller& caller, std::uint64_t argument)
+CallResult swap_grant_ref(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     return for_each_grant_operation<abi::gnttab_swap_grant_ref>(
-        caller, argument, [&](abi::gnttab_swap_grant_ref& args) -> Result<void> {
+        caller, argument, count, [&](abi::gnttab_swap_grant_ref& args) -> Result<void> {
             args.status = caller.domain().grants->swap(GrantRef{args.ref_a}, GrantRef{args.ref_b});
             return {};
         });
 }
 
-CallResult cache_flush(Caller& caller, std::uint64_t argument)
+CallResult cache_flush(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
     return for_each_grant_operation<abi::gnttab_cache_flush>(
-        caller, argument, [&](abi::gnttab_cache_flush const& args) { return check_cache_flush(caller, args); });
+        caller, argument, count, [&](abi::gnttab_cache_flush const& args) { return check_cache_flush(caller, args); });
 }
 
 } // namespace grant_table_op

@@ -8,24 +8,24 @@
 namespace hv::handlers
 {
 
-CallResult grant_table_op_call(Caller& caller);
+CallResult grant_table_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument, std::uint64_t count);
 
 namespace grant_table_op
 {
 
-CallResult map(Caller& caller, std::uint64_t argument);
-CallResult unmap(Caller& caller, std::uint64_t argument);
-CallResult setup_table(Caller& caller, std::uint64_t argument);
-CallResult dump_table(Caller& caller, std::uint64_t argument);
-CallResult transfer(Caller& caller, std::uint64_t argument);
-CallResult copy(Caller& caller, std::uint64_t argument);
-CallResult query_size(Caller& caller, std::uint64_t argument);
-CallResult unmap_and_replace(Caller& caller, std::uint64_t argument);
+CallResult map(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult unmap(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult setup_table(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult dump_table(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult transfer(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult copy(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult query_size(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult unmap_and_replace(Caller& caller, std::uint64_t argument, std::uint64_t count);
 CallResult set_version(Caller& caller, std::uint64_t argument);
-CallResult get_status_frames(Caller& caller, std::uint64_t argument);
+CallResult get_status_frames(Caller& caller, std::uint64_t argument, std::uint64_t count);
 CallResult get_version(Caller& caller, std::uint64_t argument);
-CallResult swap_grant_ref(Caller& caller, std::uint64_t argument);
-CallResult cache_flush(Caller& caller, std::uint64_t argument);
+CallResult swap_grant_ref(Caller& caller, std::uint64_t argument, std::uint64_t count);
+CallResult cache_flush(Caller& caller, std::uint64_t argument, std::uint64_t count);
 
 } // namespace grant_table_op
 } // namespace hv::handlers

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The top-level calls that only look their operation up in a group: args[0] operation, args[1] its structure.
+// The top-level calls that only look their operation up in a group: an operation, its structure.
 #pragma once
 
 #include <hypercalls/dispatch/groups.hpp>
@@ -8,9 +8,10 @@ namespace hv::handlers
 {
 
 #define HV_GROUP(group) \
-    inline CallResult group##_group(Caller& caller) \
+    inline CallResult group##_group(Caller& caller, std::uint64_t operation, std::uint64_t argument, \
+                                    std::uint64_t extra) \
     { \
-        return groups::group(caller, static_cast<std::uint32_t>(caller.args.value[0]), caller.args.value[1]); \
+        return groups::group(static_cast<std::uint32_t>(operation), argument, extra, caller); \
     }
 #include <hypercalls/table/groups.def>
 #undef HV_GROUP

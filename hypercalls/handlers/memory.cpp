@@ -9,9 +9,9 @@
 namespace hv::handlers
 {
 
-CallResult memory_op_call(Caller& caller)
+CallResult memory_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument)
 {
-    return groups::memory_op(caller, caller.args.value[0] & 63, caller.args.value[1]);
+    return groups::memory_op(operation & 63, argument, operation >> 6, caller);
 }
 
 Result<void> find_subject(Caller& caller, abi::domid_t id, DomainRef& subject)
@@ -46,10 +46,9 @@ unsigned address_bits(std::uint32_t memory_flags)
 // Walks the extents from where an earlier run stopped. `one(index)` returns false to stop short. The result is the
 // number of extents done; Restart saves it in the operation word.
 template<typename F>
-CallResult for_each_extent(Caller& caller, abi::xen_memory_reservation const& args, F&& one)
+CallResult for_each_extent(Caller& caller, unsigned operation, abi::xen_memory_reservation const& args,
+                           std::uint64_t start, F&& one)
 {
-    std::uint64_t const operation = caller.args.value[0] & 63;
-    std::uint64_t const start = caller.args.value[0] >> 6;
     std::uint64_t const count = args.nr_extents;
     HV_REQUIRE(count < (1ull << 57), Errno::Inval);
     for (std::uint64_t i = start; i < count; ++i)
@@ -58,7 +57,7 @@ CallResult for_each_extent(Caller& caller, abi::xen_memory_reservation const& ar
             return static_cast<std::int64_t>(i);
         if (i + 1 < count && caller.spend(kUnitsPerFrame << args.extent_order))
         {
-            caller.args.value[0] = operation | ((i + 1) << 6);
+            caller.resume_with(0, operation | ((i + 1) << 6));
             return Errno::Restart;
         }
     }
@@ -76,25 +75,25 @@ Result<Mfn> add_extent(Domain& domain, abi::xen_memory_reservation const& args, 
 
 } // namespace
 
-CallResult increase_reservation(Caller& caller, abi::xen_memory_reservation const& args)
+CallResult increase_reservation(Caller& caller, abi::xen_memory_reservation const& args, std::uint64_t start)
 {
     HV_REQUIRE(args.extent_order <= max_order(caller), Errno::Perm);
     DomainRef subject;
     HV_TRY_VOID(find_subject(caller, args.domid, subject));
     GuestOut<std::uint64_t> const list(reinterpret_cast<std::uint64_t>(args.extent_start.p));
-    return for_each_extent(caller, args, [&](std::uint64_t i) {
+    return for_each_extent(caller, XENMEM_increase_reservation, args, start, [&](std::uint64_t i) {
         auto const first = add_extent(*subject, args, false, 0);
         return first && (list.null() || list.write(subject->expose(first.value()).raw(), i));
     });
 }
 
-CallResult populate_physmap(Caller& caller, abi::xen_memory_reservation const& args)
+CallResult populate_physmap(Caller& caller, abi::xen_memory_reservation const& args, std::uint64_t start)
 {
     HV_REQUIRE(args.extent_order <= max_order(caller), Errno::Perm);
     DomainRef subject;
     HV_TRY_VOID(find_subject(caller, args.domid, subject));
     GuestInOut<std::uint64_t> const list(reinterpret_cast<std::uint64_t>(args.extent_start.p));
-    return for_each_extent(caller, args, [&](std::uint64_t i) {
+    return for_each_extent(caller, XENMEM_populate_physmap, args, start, [&](std::uint64_t i) {
         auto const pfn = list.read(i);
         if (!pfn)
             return false;
@@ -103,13 +102,13 @@ CallResult populate_physmap(Caller& caller, abi::xen_memory_reservation const& a
     });
 }
 
-CallResult decrease_reservation(Caller& caller, abi::xen_memory_reservation const& args)
+CallResult decrease_reservation(Caller& caller, abi::xen_memory_reservation const& args, std::uint64_t start)
 {
     HV_REQUIRE(args.extent_order <= max_order(caller), Errno::Perm);
     DomainRef subject;
     HV_TRY_VOID(find_subject(caller, args.domid, subject));
     GuestIn<std::uint64_t> const list(reinterpret_cast<std::uint64_t>(args.extent_start.p));
-    return for_each_extent(caller, args, [&](std::uint64_t i) {
+    return for_each_extent(caller, XENMEM_decrease_reservation, args, start, [&](std::uint64_t i) {
         auto const first = list.read(i);
         if (!first)
             return false;

@@ -8,13 +8,13 @@ namespace hv::handlers
 {
 
 // args[0]: operation in bits 5..0, and above it, in a restarted call of ours, how many extents are done.
-CallResult memory_op_call(Caller& caller);
+CallResult memory_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument);
 
 namespace memory_op
 {
-CallResult increase_reservation(Caller& caller, abi::xen_memory_reservation const& args);
-CallResult decrease_reservation(Caller& caller, abi::xen_memory_reservation const& args);
-CallResult populate_physmap(Caller& caller, abi::xen_memory_reservation const& args);
+CallResult increase_reservation(Caller& caller, abi::xen_memory_reservation const& args, std::uint64_t start);
+CallResult decrease_reservation(Caller& caller, abi::xen_memory_reservation const& args, std::uint64_t start);
+CallResult populate_physmap(Caller& caller, abi::xen_memory_reservation const& args, std::uint64_t start);
 CallResult maximum_ram_page(Caller& caller);
 CallResult current_reservation(Caller& caller, abi::domid_t const& id);
 CallResult maximum_reservation(Caller& caller, abi::domid_t const& id);

@@ -81,6 +81,7 @@ CallResult exchange_group(Caller& caller, abi::xen_memory_exchange const& args, 
 
 } // namespace
 
+// With an error, too, args.nr_exchanged says how much was done.
 CallResult exchange(Caller& caller, abi::xen_memory_exchange& args)
 {
     HV_TRY_VOID(check(caller, args));
@@ -91,15 +92,7 @@ CallResult exchange(Caller& caller, abi::xen_memory_exchange& args)
     HV_REQUIRE(args.in.nr_extents % group.in_extents == 0 && args.nr_exchanged % group.in_extents == 0, Errno::Inval);
     while (args.nr_exchanged < args.in.nr_extents)
     {
-        auto const done = exchange_group(caller, args, group, args.nr_exchanged / group.in_extents);
-        if (!done)
-        {
-            // The count of what was done goes out with the error: args are only copied back on success or Restart.
-            GuestOut<std::uint64_t> const exchanged(caller.args.value[1] +
-                                                    offsetof(abi::xen_memory_exchange, nr_exchanged));
-            HV_TRY_VOID(exchanged.write(args.nr_exchanged));
-            return done;
-        }
+        (void)HV_TRY(exchange_group(caller, args, group, args.nr_exchanged / group.in_extents));
         args.nr_exchanged += group.in_extents;
         if (args.nr_exchanged < args.in.nr_extents && caller.spend(static_cast<std::int32_t>(8 * group.frames)))
             return Errno::Restart;

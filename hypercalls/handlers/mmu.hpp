@@ -8,12 +8,15 @@
 namespace hv::handlers
 {
 
-CallResult mmu_update(Caller& caller);
-CallResult update_va_mapping(Caller& caller);
-CallResult update_va_mapping_otherdomain(Caller& caller);
-CallResult mmuext_op(Caller& caller);
-CallResult set_gdt(Caller& caller);
-CallResult update_descriptor(Caller& caller);
+CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
+                      std::uint64_t foreign_domain);
+CallResult update_va_mapping(Caller& caller, std::uint64_t address, std::uint64_t entry, std::uint64_t flags);
+CallResult update_va_mapping_otherdomain(Caller& caller, std::uint64_t address, std::uint64_t entry,
+                                         std::uint64_t flags, std::uint64_t foreign_domain);
+CallResult mmuext_op(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
+                     std::uint64_t foreign_domain);
+CallResult set_gdt(Caller& caller, std::uint64_t list, std::uint64_t entries);
+CallResult update_descriptor(Caller& caller, std::uint64_t address, std::uint64_t descriptor);
 
 // Whose frames a call may map, from its `foreigndom` argument (surface.md 2.4). Holds the foreign domain while used.
 // Errors: Srch (no such domain), Perm (not privileged).
@@ -23,15 +26,32 @@ struct FrameOwner
     bool foreign = false;
     DomainRef domain; // empty for DOMID_IO and DOMID_XEN
 };
-Result<void> resolve_frame_owner(Caller& caller, std::uint32_t foreign_domain, FrameOwner& owner);
+Result<void> resolve_named_owner(Caller& caller, DomainId id, FrameOwner& owner);
+inline Result<void> resolve_frame_owner(Caller& caller, std::uint64_t foreign_domain, FrameOwner& owner)
+{
+    DomainId const id{static_cast<std::uint16_t>(foreign_domain)};
+    owner.id = caller.domain().id();
+    return id == kDomainSelf ? Result<void>{} : resolve_named_owner(caller, id, owner);
+}
 
 // Progress of a batch that stops early: what `done` in the guest becomes, and where the restarted call goes on.
 class BatchProgress
 {
 public:
-    // args: [0] list, [1] count with the continuation flag in bit 31, [2] address of the done count or 0.
-    BatchProgress(Caller& caller, std::uint64_t element_size);
-    [[nodiscard]] Result<void> begin(); // reads the earlier count of a restarted call
+    // The count has the continuation flag in bit 31; `done` is the address of the done count, or 0.
+    BatchProgress(Caller& caller, std::uint64_t list, std::uint64_t count, std::uint64_t done,
+                  std::uint64_t element_size)
+        : caller_(caller), list_(list), done_(done), element_size_(element_size),
+          count_(static_cast<std::uint32_t>(count & ~kPreempted)), resumed_((count & kPreempted) != 0)
+    {
+    }
+    [[nodiscard]] Result<void> begin() // reads the earlier count of a restarted call
+    {
+        if (!resumed_ || done_ == 0) [[likely]]
+            return {};
+        earlier_ = HV_TRY(GuestIn<std::uint32_t>(done_).read());
+        return {};
+    }
     [[nodiscard]] std::uint32_t count() const { return count_; }
     void advance() { ++completed_; }
     // Writes the done count; with Restart also the arguments to go on from. Returns what the call returns.
@@ -40,8 +60,11 @@ public:
 private:
     static constexpr std::uint64_t kPreempted = 1ull << 31; // MMU_UPDATE_PREEMPTED is internal to a hypervisor
     Caller& caller_;
+    std::uint64_t const list_;
+    std::uint64_t const done_;
     std::uint64_t const element_size_;
-    std::uint32_t count_ = 0;
+    std::uint32_t const count_;
+    bool const resumed_;
     std::uint32_t earlier_ = 0;
     std::uint32_t completed_ = 0;
 };

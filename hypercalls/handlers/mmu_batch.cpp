@@ -5,20 +5,11 @@
 namespace hv::handlers
 {
 
-Result<void> resolve_frame_owner(Caller& caller, std::uint32_t foreign_domain, FrameOwner& owner)
+Result<void> resolve_named_owner(Caller& caller, DomainId id, FrameOwner& owner)
 {
-    DomainId const id{static_cast<std::uint16_t>(foreign_domain)};
-    if (id == kDomainSelf || id == caller.domain().id())
-    {
-        owner.id = caller.domain().id();
+    // Device memory is checked per frame against the caller's rights; RAM stays the caller's own.
+    if (id == caller.domain().id() || id == kDomainIo)
         return {};
-    }
-    if (id == kDomainIo)
-    {
-        // Device memory is checked per frame against the caller's rights; RAM stays the caller's own.
-        owner.id = caller.domain().id();
-        return {};
-    }
     HV_REQUIRE(caller.is_control(), Errno::Perm);
     owner.id = id;
     owner.foreign = true;
@@ -29,27 +20,14 @@ Result<void> resolve_frame_owner(Caller& caller, std::uint32_t foreign_domain, F
     return {};
 }
 
-BatchProgress::BatchProgress(Caller& caller, std::uint64_t element_size) : caller_(caller), element_size_(element_size)
-{
-    count_ = static_cast<std::uint32_t>(caller.args.value[1] & ~kPreempted);
-}
-
-Result<void> BatchProgress::begin()
-{
-    if ((caller_.args.value[1] & kPreempted) == 0 || caller_.args.value[2] == 0)
-        return {};
-    earlier_ = HV_TRY(GuestIn<std::uint32_t>(caller_.args.value[2]).read());
-    return {};
-}
-
 CallResult BatchProgress::finish(Errno error)
 {
-    if (caller_.args.value[2] != 0)
-        HV_TRY_VOID(GuestOut<std::uint32_t>(caller_.args.value[2]).write(earlier_ + completed_));
+    if (done_ != 0)
+        HV_TRY_VOID(GuestOut<std::uint32_t>(done_).write(earlier_ + completed_));
     if (error == Errno::Restart)
     {
-        caller_.args.value[0] += completed_ * element_size_;
-        caller_.args.value[1] = (count_ - completed_) | kPreempted;
+        caller_.resume_with(0, list_ + completed_ * element_size_);
+        caller_.resume_with(1, (count_ - completed_) | kPreempted);
     }
     if (error != Errno::None)
         return error;

@@ -3,6 +3,8 @@
 #include <hypercalls/handlers/mmu.hpp>
 #include <hypercalls/handlers/mmu_flush.hpp>
 
+#include <core/mm/deferred.hpp>
+#include <core/mm/leaf.hpp>
 #include <core/mm/pte.hpp>
 
 namespace hv::handlers
@@ -19,8 +21,28 @@ Result<void> store_plain(Domain& owner, Mfn frame, std::uint64_t offset, std::ui
     return {};
 }
 
-Result<void> update_table(MappingRights const& rights, std::uint64_t address, std::uint64_t value, UpdateKind kind,
-                          Budget& budget)
+// The L1 table of the last request: lists mostly stay in one. It remains a validated L1 of the domain while mmu_lock is held
+// and no higher table changes.
+struct LastTable
+{
+    std::uint64_t frame = ~0ull; // as the guest names it
+    std::uint64_t* entries = nullptr;
+};
+
+// The usual case of a table that is not the last one: an L1 of the caller's own.
+inline bool find_leaf_table(MappingRights const& rights, std::uint64_t name, LastTable& last)
+{
+    Mfn const frame = rights.table_owner.resolve(GuestFrame{name});
+    FrameInfo const* const info = frame_record(frame);
+    if (info == nullptr || info->owner() != rights.table_owner.id() || info->type() != FrameType::L1 ||
+        !info->validated() || rights.foreign)
+        return false;
+    last = {name, table_entries(frame)};
+    return true;
+}
+
+[[gnu::noinline]] Result<void> update_table(MappingRights const& rights, std::uint64_t address, std::uint64_t value,
+                                            UpdateKind kind, Budget& budget)
 {
     Domain& owner = rights.table_owner;
     Mfn const frame = owner.resolve(GuestFrame{address >> kPageShift});
@@ -45,9 +67,10 @@ Result<void> update_machphys(FrameOwner const& owner, std::uint64_t frame_number
 
 constexpr std::uint64_t kCommandMask = 7; // an entry's address has these bits 0
 
-Result<void> one_update(MappingRights const& rights, FrameOwner const& owner, abi::mmu_update const& request,
-                        Budget& budget)
+[[gnu::noinline]] Result<void> any_update(MappingRights const& rights, FrameOwner const& owner,
+                                          abi::mmu_update const& request, Budget& budget, LastTable& last)
 {
+    last = {}; // a higher table may change
     switch (request.ptr & kCommandMask)
     {
     case MMU_NORMAL_PT_UPDATE:
@@ -61,18 +84,36 @@ Result<void> one_update(MappingRights const& rights, FrameOwner const& owner, ab
     }
 }
 
+[[gnu::always_inline]] inline Result<void> one_update(MappingRights const& rights, FrameOwner const& owner,
+                                                      abi::mmu_update const& request, Budget& budget, LastTable& last)
+{
+    // The same table and a change in place: what kernels send lists of.
+    static_assert(MMU_NORMAL_PT_UPDATE == 0 && MMU_PT_UPDATE_PRESERVE_AD == 2);
+    if ((request.ptr & kCommandMask & ~2ull) == 0 &&
+        (request.ptr >> kPageShift == last.frame || find_leaf_table(rights, request.ptr >> kPageShift, last)))
+        [[likely]]
+    {
+        std::uint64_t& entry = last.entries[(request.ptr & (kPageSize - 1)) / 8];
+        UpdateKind const kind =
+            (request.ptr & kCommandMask) == 0 ? UpdateKind::Normal : UpdateKind::PreserveAccessedDirty;
+        return leaf::update(rights, entry, load_relaxed(entry), request.val, kind);
+    }
+    return any_update(rights, owner, request, budget, last);
+}
+
 constexpr std::uint32_t kChunk = 32; // requests copied at a time
 
 } // namespace
 
-CallResult mmu_update(Caller& caller)
+CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
+                      std::uint64_t foreign_domain)
 {
     FrameOwner owner;
-    HV_TRY_VOID(resolve_frame_owner(caller, static_cast<std::uint32_t>(caller.args.value[3]), owner));
-    HV_REQUIRE((caller.args.value[3] >> 16 & 0xffff) == 0, Errno::Perm); // tables of another domain: by mapping them
-    BatchProgress progress(caller, sizeof(abi::mmu_update));
+    HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
+    HV_REQUIRE((foreign_domain >> 16 & 0xffff) == 0, Errno::Perm); // tables of another domain: by mapping them
+    BatchProgress progress(caller, address, count, done, sizeof(abi::mmu_update));
     HV_TRY_VOID(progress.begin());
-    GuestIn<abi::mmu_update> const list(caller.args.value[0]);
+    GuestIn<abi::mmu_update> const list(address);
     MappingRights const rights{caller.domain(), owner.id, owner.foreign};
     Budget budget(kWorkBudget);
     for (std::uint32_t first = 0; first < progress.count(); first += kChunk)
@@ -84,13 +125,14 @@ CallResult mmu_update(Caller& caller)
         Guard guard(caller.domain().mmu_lock);
         if (auto const ready = finish_deferred(caller.domain(), budget); !ready)
             return progress.finish(ready.error());
+        LastTable last;
         for (std::uint32_t i = 0; i < wanted; ++i)
         {
             if (budget.exhausted())
                 return progress.finish(Errno::Restart);
             budget.spend(1);
-            if (auto const done = one_update(rights, owner, requests[i], budget); !done)
-                return progress.finish(done.error());
+            if (auto const updated = one_update(rights, owner, requests[i], budget, last); !updated)
+                return progress.finish(updated.error());
             progress.advance();
         }
     }
@@ -100,19 +142,18 @@ CallResult mmu_update(Caller& caller)
 namespace
 {
 
-CallResult update_mapping(Caller& caller, FrameOwner const& owner)
+CallResult update_mapping(Caller& caller, FrameOwner const& owner, std::uint64_t address, std::uint64_t entry,
+                          std::uint64_t flags)
 {
     Domain& domain = caller.domain();
-    std::uint64_t const address = caller.args.value[0];
-    std::uint64_t const flags = caller.args.value[2];
     {
         Budget budget(kWorkBudget);
         Guard guard(domain.mmu_lock);
         HV_TRY_VOID(finish_deferred(domain, budget));
         LeafSlot const slot = HV_TRY(find_leaf(caller.vcpu().pv.kernel_root, address));
         MappingRights const rights{domain, owner.id, owner.foreign};
-        HV_TRY_VOID(update_entry(rights, slot.table, FrameType::L1, slot.index, caller.args.value[1],
-                                 UpdateKind::Normal, budget));
+        std::uint64_t& present = table_entries(slot.table)[slot.index];
+        HV_TRY_VOID(leaf::update(rights, present, slot.entry, entry, UpdateKind::Normal));
     }
     HV_TRY_VOID(flush_for_mapping(caller, address, flags));
     return std::int64_t{0};
@@ -120,18 +161,19 @@ CallResult update_mapping(Caller& caller, FrameOwner const& owner)
 
 } // namespace
 
-CallResult update_va_mapping(Caller& caller)
+CallResult update_va_mapping(Caller& caller, std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
 {
     FrameOwner owner;
     owner.id = caller.domain().id();
-    return update_mapping(caller, owner);
+    return update_mapping(caller, owner, address, entry, flags);
 }
 
-CallResult update_va_mapping_otherdomain(Caller& caller)
+CallResult update_va_mapping_otherdomain(Caller& caller, std::uint64_t address, std::uint64_t entry,
+                                         std::uint64_t flags, std::uint64_t foreign_domain)
 {
     FrameOwner owner;
-    HV_TRY_VOID(resolve_frame_owner(caller, static_cast<std::uint32_t>(caller.args.value[3]), owner));
-    return update_mapping(caller, owner);
+    HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
+    return update_mapping(caller, owner, address, entry, flags);
 }
 
 } // namespace hv::handlers

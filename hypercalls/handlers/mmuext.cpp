@@ -5,6 +5,7 @@
 
 #include <core/domain/loaded_cpus.hpp>
 #include <core/domain/roots.hpp>
+#include <core/mm/deferred.hpp>
 #include <core/mm/pte.hpp>
 
 namespace hv::handlers
@@ -166,16 +167,17 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
 
 } // namespace
 
-CallResult mmuext_op(Caller& caller)
+CallResult mmuext_op(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
+                     std::uint64_t foreign_domain)
 {
     FrameOwner owner;
-    HV_TRY_VOID(resolve_frame_owner(caller, static_cast<std::uint32_t>(caller.args.value[3]), owner));
+    HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
     HV_REQUIRE(!owner.foreign || owner.domain, Errno::Inval);
-    BatchProgress progress(caller, sizeof(abi::mmuext_op));
+    BatchProgress progress(caller, address, count, done, sizeof(abi::mmuext_op));
     HV_TRY_VOID(progress.begin());
     Budget budget(kWorkBudget);
     ExtendedCall call{caller, owner.foreign ? *owner.domain : caller.domain(), owner.foreign, budget};
-    GuestIn<abi::mmuext_op> const list(caller.args.value[0]);
+    GuestIn<abi::mmuext_op> const list(address);
     Errno error = Errno::None;
     for (std::uint32_t i = 0; i < progress.count() && error == Errno::None; ++i)
     {
@@ -185,9 +187,9 @@ CallResult mmuext_op(Caller& caller)
             break;
         }
         auto const op = list.read(i);
-        auto const done = op ? one_operation(call, op.value()) : Result<void>(op.error());
-        error = done.error();
-        if (done)
+        auto const carried_out = op ? one_operation(call, op.value()) : Result<void>(op.error());
+        error = carried_out.error();
+        if (carried_out)
             progress.advance();
         budget.spend(2);
     }

@@ -11,9 +11,8 @@
 namespace hv::handlers
 {
 
-CallResult platform_op_call(Caller& caller)
+CallResult platform_op_call(Caller& caller, std::uint64_t address)
 {
-    std::uint64_t const address = caller.args.value[0];
     struct Header
     {
         std::uint32_t command, version;
@@ -21,7 +20,7 @@ CallResult platform_op_call(Caller& caller)
     Header const header = HV_TRY(GuestIn<Header>(address).read());
     HV_REQUIRE(header.version == XENPF_INTERFACE_VERSION, Errno::Access);
     HV_REQUIRE(caller.is_control(), Errno::Perm);
-    return groups::platform_op(caller, header.command, address);
+    return groups::platform_op(header.command, address, 0, caller);
 }
 
 namespace platform_op

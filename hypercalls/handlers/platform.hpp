@@ -7,7 +7,7 @@
 namespace hv::handlers
 {
 
-CallResult platform_op_call(Caller& caller);
+CallResult platform_op_call(Caller& caller, std::uint64_t address);
 
 namespace platform_op
 {

@@ -8,15 +8,15 @@
 namespace hv::handlers
 {
 
-CallResult set_trap_table(Caller& caller)
+CallResult set_trap_table(Caller& caller, std::uint64_t address)
 {
     abi::trap_info* traps = caller.vcpu().pv.traps;
-    if (caller.args.value[0] == 0)
+    if (address == 0)
     {
         __builtin_memset(traps, 0, 256 * sizeof(abi::trap_info));
         return std::int64_t{0};
     }
-    GuestIn<abi::trap_info> const list(caller.args.value[0]);
+    GuestIn<abi::trap_info> const list(address);
     // A list names each vector at most once in practice; the bound keeps an endless list from holding the CPU.
     for (unsigned i = 0; i < 256 + 1; ++i)
     {
@@ -30,35 +30,33 @@ CallResult set_trap_table(Caller& caller)
     return Errno::Inval;
 }
 
-CallResult stack_switch(Caller& caller)
+CallResult stack_switch(Caller& caller, std::uint64_t selector, std::uint64_t pointer)
 {
-    caller.vcpu().pv.kernel_ss = policy::fix_selector(static_cast<std::uint16_t>(caller.args.value[0]));
-    caller.vcpu().pv.kernel_sp = caller.args.value[1];
+    caller.vcpu().pv.kernel_ss = policy::fix_selector(static_cast<std::uint16_t>(selector));
+    caller.vcpu().pv.kernel_sp = pointer;
     return std::int64_t{0};
 }
 
-CallResult set_callbacks(Caller& caller)
+CallResult set_callbacks(Caller& caller, std::uint64_t event, std::uint64_t failsafe, std::uint64_t syscall)
 {
-    for (unsigned i = 0; i < 3; ++i)
-        HV_REQUIRE(is_canonical(caller.args.value[i]), Errno::Inval);
+    HV_REQUIRE(is_canonical(event) && is_canonical(failsafe) && is_canonical(syscall), Errno::Inval);
     PvState& pv = caller.vcpu().pv;
-    pv.event_callback = {caller.args.value[0], true};
-    pv.failsafe_callback = {caller.args.value[1], false};
-    pv.syscall_callback = {caller.args.value[2], false};
+    pv.event_callback = {event, true};
+    pv.failsafe_callback = {failsafe, false};
+    pv.syscall_callback = {syscall, false};
     return std::int64_t{0};
 }
 
-CallResult fpu_taskswitch(Caller& caller)
+CallResult fpu_taskswitch(Caller& caller, std::uint64_t set)
 {
-    caller.vcpu().pv.fpu_task_switched = caller.args.value[0] != 0;
+    caller.vcpu().pv.fpu_task_switched = set != 0;
     port::task_switched_changed(caller.vcpu());
     return std::int64_t{0};
 }
 
-CallResult set_segment_base(Caller& caller)
+CallResult set_segment_base(Caller& caller, std::uint64_t selected, std::uint64_t base)
 {
-    auto const which = static_cast<std::uint32_t>(caller.args.value[0]);
-    std::uint64_t const base = caller.args.value[1];
+    auto const which = static_cast<std::uint32_t>(selected);
     if (which == SEGBASE_GS_USER_SEL)
     {
         port::set_user_gs_selector(caller.vcpu(), policy::fix_data_selector(static_cast<std::uint16_t>(base)));
@@ -69,10 +67,10 @@ CallResult set_segment_base(Caller& caller)
     return std::int64_t{0};
 }
 
-CallResult vm_assist(Caller& caller)
+CallResult vm_assist(Caller& caller, std::uint64_t operation, std::uint64_t number)
 {
-    auto const command = static_cast<std::uint32_t>(caller.args.value[0]);
-    auto const type = static_cast<std::uint32_t>(caller.args.value[1]);
+    auto const command = static_cast<std::uint32_t>(operation);
+    auto const type = static_cast<std::uint32_t>(number);
     HV_REQUIRE(command == VMASST_CMD_enable || command == VMASST_CMD_disable, Errno::NoSys);
     bool const enable = command == VMASST_CMD_enable;
     Domain& domain = caller.domain();

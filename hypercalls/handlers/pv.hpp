@@ -7,13 +7,13 @@
 namespace hv::handlers
 {
 
-CallResult set_trap_table(Caller& caller);
-CallResult stack_switch(Caller& caller);
-CallResult set_callbacks(Caller& caller);
-CallResult fpu_taskswitch(Caller& caller);
-CallResult set_segment_base(Caller& caller);
-CallResult vm_assist(Caller& caller);
-CallResult console_io(Caller& caller);
+CallResult set_trap_table(Caller& caller, std::uint64_t address);
+CallResult stack_switch(Caller& caller, std::uint64_t selector, std::uint64_t pointer);
+CallResult set_callbacks(Caller& caller, std::uint64_t event, std::uint64_t failsafe, std::uint64_t syscall);
+CallResult fpu_taskswitch(Caller& caller, std::uint64_t set);
+CallResult set_segment_base(Caller& caller, std::uint64_t selected, std::uint64_t base);
+CallResult vm_assist(Caller& caller, std::uint64_t operation, std::uint64_t number);
+CallResult console_io(Caller& caller, std::uint64_t operation, std::uint64_t count, std::uint64_t address);
 
 namespace callback_op
 {

@@ -25,18 +25,18 @@ CallResult shut_down(Domain& domain, std::uint32_t reason)
 
 } // namespace
 
-CallResult sched_op_call(Caller& caller)
+CallResult sched_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument, std::uint64_t extra)
 {
-    return groups::sched_op(caller, static_cast<std::uint32_t>(caller.args.value[0]), caller.args.value[1]);
+    return groups::sched_op(static_cast<std::uint32_t>(operation), argument, extra, caller);
 }
 
-CallResult sched_op_compat(Caller& caller)
+CallResult sched_op_compat(Caller& caller, std::uint64_t operation, std::uint64_t argument)
 {
-    switch (caller.args.value[0])
+    switch (operation)
     {
     case SCHEDOP_yield: return sched_op::yield(caller);
     case SCHEDOP_block: return sched_op::block(caller);
-    case SCHEDOP_shutdown: return shut_down(caller.domain(), static_cast<std::uint32_t>(caller.args.value[1]));
+    case SCHEDOP_shutdown: return shut_down(caller.domain(), static_cast<std::uint32_t>(argument));
     default: return Errno::NoSys;
     }
 }

@@ -8,8 +8,8 @@
 namespace hv::handlers
 {
 
-CallResult sched_op_call(Caller& caller);
-CallResult sched_op_compat(Caller& caller);
+CallResult sched_op_call(Caller& caller, std::uint64_t operation, std::uint64_t argument, std::uint64_t extra);
+CallResult sched_op_compat(Caller& caller, std::uint64_t operation, std::uint64_t argument);
 
 namespace sched_op
 {

@@ -17,9 +17,8 @@
 namespace hv::handlers
 {
 
-CallResult sysctl_call(Caller& caller)
+CallResult sysctl_call(Caller& caller, std::uint64_t address)
 {
-    std::uint64_t const address = caller.args.value[0];
     struct Header
     {
         std::uint32_t command, version;
@@ -27,7 +26,7 @@ CallResult sysctl_call(Caller& caller)
     Header const header = HV_TRY(GuestIn<Header>(address).read());
     HV_REQUIRE(header.version == XEN_SYSCTL_INTERFACE_VERSION, Errno::Access);
     HV_REQUIRE(caller.is_control(), Errno::Perm);
-    return groups::sysctl(caller, header.command, address);
+    return groups::sysctl(header.command, address, 0, caller);
 }
 
 namespace sysctl

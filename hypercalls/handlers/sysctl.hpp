@@ -7,7 +7,7 @@
 namespace hv::handlers
 {
 
-CallResult sysctl_call(Caller& caller);
+CallResult sysctl_call(Caller& caller, std::uint64_t address);
 
 namespace sysctl
 {

@@ -6,12 +6,12 @@
 namespace hv::handlers
 {
 
-CallResult set_timer_op(Caller& caller)
+CallResult set_timer_op(Caller& caller, std::uint64_t deadline)
 {
-    if (caller.args.value[0] == 0)
+    if (deadline == 0)
         vcpu_stop_singleshot(caller.vcpu());
     else
-        vcpu_set_singleshot(caller.vcpu(), caller.args.value[0]);
+        vcpu_set_singleshot(caller.vcpu(), deadline);
     return 0;
 }
 

@@ -7,6 +7,6 @@
 namespace hv::handlers
 {
 
-CallResult set_timer_op(Caller& caller);
+CallResult set_timer_op(Caller& caller, std::uint64_t deadline);
 
 } // namespace hv::handlers

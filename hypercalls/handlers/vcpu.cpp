@@ -20,9 +20,9 @@ inline constexpr std::uint64_t kMinPeriod = 1'000'000;
 inline constexpr std::uint32_t kInSharedInfo = 32; // ids below have a vcpu_info from the start
 
 // The vCPU named by the second register. vcpu_op_call() has checked that it exists.
-Vcpu& named(Caller& caller)
+Vcpu& named(Caller& caller, std::uint64_t id)
 {
-    return *caller.domain().vcpu(static_cast<std::uint32_t>(caller.args.value[1]));
+    return *caller.domain().vcpu(static_cast<std::uint32_t>(id));
 }
 
 bool is_down(Vcpu const& vcpu)
@@ -50,20 +50,19 @@ private:
 
 } // namespace
 
-CallResult vcpu_op_call(Caller& caller)
+CallResult vcpu_op_call(Caller& caller, std::uint64_t operation, std::uint64_t id, std::uint64_t argument)
 {
     // Linux counts its CPUs by asking for thousands of ids: the answer for one that is not there comes first.
-    std::uint64_t const id = caller.args.value[1];
     HV_REQUIRE(id < kMaxVcpus && caller.domain().vcpu(static_cast<std::uint32_t>(id)) != nullptr, Errno::NoEnt);
-    return groups::vcpu_op(caller, static_cast<std::uint32_t>(caller.args.value[0]), caller.args.value[2]);
+    return groups::vcpu_op(static_cast<std::uint32_t>(operation), argument, id, caller);
 }
 
 namespace vcpu_op
 {
 
-CallResult initialise(Caller& caller, std::uint64_t argument)
+CallResult initialise(Caller& caller, std::uint64_t argument, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
+    Vcpu& vcpu = named(caller, id);
     HV_REQUIRE(!load_acquire(vcpu.initialised),
                Errno::Exist); // the common answer early; set_vcpu_context() looks again
     HV_REQUIRE(vcpu.id().raw() < kInSharedInfo || vcpu.info_frame != kInvalidMfn, Errno::Inval);
@@ -75,17 +74,17 @@ CallResult initialise(Caller& caller, std::uint64_t argument)
     return 0;
 }
 
-CallResult up(Caller& caller)
+CallResult up(Caller& caller, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
+    Vcpu& vcpu = named(caller, id);
     HV_REQUIRE(load_acquire(vcpu.initialised), Errno::Inval);
     vcpu_up(vcpu);
     return 0;
 }
 
-CallResult down(Caller& caller)
+CallResult down(Caller& caller, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
+    Vcpu& vcpu = named(caller, id);
     Domain& domain = caller.domain();
     bool last = true;
     {
@@ -100,73 +99,72 @@ CallResult down(Caller& caller)
     return 0;
 }
 
-CallResult is_up(Caller& caller)
+CallResult is_up(Caller& caller, std::uint64_t id)
 {
-    return is_down(named(caller)) ? 0 : 1;
+    return is_down(named(caller, id)) ? 0 : 1;
 }
 
-CallResult get_runstate_info(Caller& caller, abi::vcpu_runstate_info& out)
+CallResult get_runstate_info(Caller& caller, abi::vcpu_runstate_info& out, std::uint64_t id)
 {
-    out = vcpu_runstate(named(caller));
+    out = vcpu_runstate(named(caller, id));
     return 0;
 }
 
-CallResult register_runstate_area(Caller& caller, abi::vcpu_register_runstate_memory_area const& args)
+CallResult register_runstate_area(Caller& caller, abi::vcpu_register_runstate_memory_area const& args, std::uint64_t id)
 {
     HV_REQUIRE(is_guest_address(args.addr.p), Errno::Fault);
-    HV_TRY_VOID(vcpu_register_runstate_area(named(caller), GuestVirtual{args.addr.p}));
+    HV_TRY_VOID(vcpu_register_runstate_area(named(caller, id), GuestVirtual{args.addr.p}));
     return 0;
 }
 
-CallResult set_periodic_timer(Caller& caller, abi::vcpu_set_periodic_timer const& args)
+CallResult set_periodic_timer(Caller& caller, abi::vcpu_set_periodic_timer const& args, std::uint64_t id)
 {
     HV_REQUIRE(args.period_ns >= kMinPeriod && args.period_ns <= (1ull << 62), Errno::Inval);
-    vcpu_set_periodic(named(caller), args.period_ns);
+    vcpu_set_periodic(named(caller, id), args.period_ns);
     return 0;
 }
 
-CallResult stop_periodic_timer(Caller& caller)
+CallResult stop_periodic_timer(Caller& caller, std::uint64_t id)
 {
-    vcpu_set_periodic(named(caller), 0);
+    vcpu_set_periodic(named(caller, id), 0);
     return 0;
 }
 
-CallResult set_singleshot_timer(Caller& caller, abi::vcpu_set_singleshot_timer const& args)
+CallResult set_singleshot_timer(Caller& caller, abi::vcpu_set_singleshot_timer const& args, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
+    Vcpu& vcpu = named(caller, id);
     HV_REQUIRE(&vcpu == &caller.vcpu(), Errno::Inval);
     HV_REQUIRE((args.flags & VCPU_SSHOTTMR_future) == 0 || args.timeout_abs_ns >= port::now().raw(), Errno::Time);
     vcpu_set_singleshot(vcpu, args.timeout_abs_ns);
     return 0;
 }
 
-CallResult stop_singleshot_timer(Caller& caller)
+CallResult stop_singleshot_timer(Caller& caller, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
+    Vcpu& vcpu = named(caller, id);
     HV_REQUIRE(&vcpu == &caller.vcpu(), Errno::Inval);
     vcpu_stop_singleshot(vcpu);
     return 0;
 }
 
-CallResult register_info(Caller& caller, abi::vcpu_register_vcpu_info const& args)
+CallResult register_info(Caller& caller, abi::vcpu_register_vcpu_info const& args, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
+    Vcpu& vcpu = named(caller, id);
     HV_REQUIRE(&vcpu == &caller.vcpu() || is_down(vcpu), Errno::Inval);
     HV_TRY_VOID(register_vcpu_info(vcpu, GuestFrame{args.mfn}, args.offset));
     return 0;
 }
 
-CallResult send_nmi(Caller& caller)
+CallResult send_nmi(Caller& caller, std::uint64_t id)
 {
-    Vcpu& vcpu = named(caller);
-    store_release(vcpu.pv.nmi_pending, true);
-    vcpu_kick(vcpu);
+    Vcpu& vcpu = named(caller, id);
+    vcpu_send_nmi(vcpu);
     return 0;
 }
 
-CallResult get_physid(Caller& caller, abi::vcpu_get_physid& out)
+CallResult get_physid(Caller& caller, abi::vcpu_get_physid& out, std::uint64_t id)
 {
-    CpuMask const cpus = run_queue::allowed_cpus(named(caller).sched);
+    CpuMask const cpus = run_queue::allowed_cpus(named(caller, id).sched);
     bool const one = cpus == CpuMask::of(cpus.first()); // else the answer could be wrong when it arrives
     HV_REQUIRE(caller.is_control() && one, Errno::Inval);
     CpuIdentity const identity = device_machine().cpu_identity(cpus.first());
@@ -174,10 +172,10 @@ CallResult get_physid(Caller& caller, abi::vcpu_get_physid& out)
     return 0;
 }
 
-CallResult register_time_area(Caller& caller, abi::vcpu_register_time_memory_area const& args)
+CallResult register_time_area(Caller& caller, abi::vcpu_register_time_memory_area const& args, std::uint64_t id)
 {
     HV_REQUIRE(is_guest_address(args.addr.p), Errno::Fault);
-    HV_TRY_VOID(vcpu_register_time_area(named(caller), GuestVirtual{args.addr.p}));
+    HV_TRY_VOID(vcpu_register_time_area(named(caller, id), GuestVirtual{args.addr.p}));
     return 0;
 }
 

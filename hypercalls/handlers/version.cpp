@@ -48,15 +48,15 @@ constexpr std::uint32_t kPvFeatures = feature(XENFEAT_mmu_pt_update_preserve_ad)
 
 } // namespace
 
-CallResult xen_version_call(Caller& caller)
+CallResult xen_version_call(Caller& caller, std::uint64_t number, std::uint64_t argument, std::uint64_t extra)
 {
-    auto const operation = static_cast<std::uint32_t>(caller.args.value[0]);
+    auto const operation = static_cast<std::uint32_t>(number);
     if (operation == XENVER_version) [[likely]]
     {
         count(caller.vcpu(), Counter::Op_xen_version_version);
         return std::int64_t{policy::kAbiVersion};
     }
-    return groups::xen_version(caller, operation, caller.args.value[1]);
+    return groups::xen_version(operation, argument, extra, caller);
 }
 
 namespace xen_version

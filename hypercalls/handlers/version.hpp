@@ -9,7 +9,7 @@ namespace hv::handlers
 {
 
 // The top-level call; sub-operation 0 is answered here, since Linux makes it on every interrupt enable.
-CallResult xen_version_call(Caller& caller);
+CallResult xen_version_call(Caller& caller, std::uint64_t number, std::uint64_t argument, std::uint64_t extra);
 
 namespace xen_version
 {

@@ -127,6 +127,11 @@ HV_WORDS(7)
 HV_WORDS(8)
 #undef HV_WORDS
 
+bool store_short_to_guest(GuestVirtual destination, std::uint16_t value)
+{
+    return host::copy_out(destination.raw(), &value, sizeof(value));
+}
+
 bool load_half_from_guest(std::uint32_t& half, GuestVirtual source)
 {
     return host::copy_in(&half, source.raw(), sizeof(half));

@@ -3,6 +3,7 @@
 #include <core/domain/context.hpp>
 
 #include <core/domain/roots.hpp>
+#include <core/mm/deferred.hpp>
 #include <core/policy/control_registers.hpp>
 #include <core/policy/debug_registers.hpp>
 #include <core/policy/descriptor.hpp>

@@ -7,6 +7,7 @@
 #include <core/grant/grant_table.hpp>
 #include <core/irq/pirq.hpp>
 #include <core/mm/allocator.hpp>
+#include <core/mm/deferred.hpp>
 #include <core/sched/scheduler.hpp>
 #include <core/time/clock.hpp>
 #include <port/port.hpp>

@@ -2,6 +2,7 @@
 // Roots and descriptor tables of a vCPU.
 #include <core/domain/roots.hpp>
 
+#include <core/mm/deferred.hpp>
 #include <core/mm/pte.hpp>
 #include <port/port.hpp>
 

@@ -40,11 +40,13 @@ public:
 
     // The CPU whose hardware holds this vCPU's address space and registers, also lazily while that CPU idles; atomic.
     std::uint32_t loaded_cpu = kNotLoaded;
-    bool initialised = false;           // has a context (VCPUOP_initialise or setvcpucontext)
-    FifoQueues* fifo = nullptr;         // FIFO control block state, or null while 2-level
-    std::uint32_t window_slot = 0;      // descriptor window index, from 1 (arch layout)
-    std::uint32_t last_hypercalls[8]{}; // ring for panic output: call << 16 | sub-operation
-    std::uint32_t last_hypercall_next = 0;
+    bool initialised = false;      // has a context (VCPUOP_initialise or setvcpucontext)
+    FifoQueues* fifo = nullptr;    // FIFO control block state, or null while 2-level
+    std::uint32_t window_slot = 0; // descriptor window index, from 1 (arch layout)
+    // For the panic's output: the last eight calls and the first argument of each, a byte each, the newest lowest. A call
+    // 0xff is none.
+    std::uint64_t last_hypercalls = ~0ull;
+    std::uint64_t last_operations = 0;
     std::uint64_t* counters = nullptr; // one per counter row (core/trace/counters.hpp)
 
     std::uint32_t virq_ports[24]{}; // NR_VIRQS; 0 = not bound. Written under the domain's event lock (core/evtchn)

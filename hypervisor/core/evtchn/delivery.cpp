@@ -24,18 +24,26 @@ void mark_event_pending(Vcpu& vcpu)
         vcpu_kick(vcpu);
 }
 
-void EventChannels::deliver(EvtchnPort port, Channel& target)
+// The event is already visible as pending, by a locked operation.
+inline void EventChannels::wake_any_poller(EvtchnPort port)
+{
+    static_assert(std::tuple_size_v<decltype(polling_)> == 2);
+    if ((load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0) [[unlikely]]
+        wake_pollers(port);
+}
+
+[[gnu::always_inline]] inline void EventChannels::deliver_inline(EvtchnPort port, Channel& target)
 {
     if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr)
     {
         if (fifo_set_pending(domain_, *fifo, port, target))
-            wake_pollers(port);
+            wake_any_poller(port);
     }
     else
         deliver_two_level(port, target);
 }
 
-void EventChannels::deliver_two_level(EvtchnPort port, Channel& target)
+[[gnu::always_inline]] inline void EventChannels::deliver_two_level(EvtchnPort port, Channel& target)
 {
     abi::shared_info& shared = *domain_.shared_info;
     std::uint64_t const number = port.raw();
@@ -46,13 +54,13 @@ void EventChannels::deliver_two_level(EvtchnPort port, Channel& target)
     if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr) [[unlikely]]
     {
         if (test_and_clear_bit(shared.evtchn_pending, number) && fifo_set_pending(domain_, *fifo, port, target))
-            wake_pollers(port);
+            wake_any_poller(port);
         return;
     }
     Vcpu& vcpu = *domain_.vcpus[load_relaxed(target.vcpu)];
     if (!test_bit(shared.evtchn_mask, number) && !test_and_set_bit(&vcpu.info->evtchn_pending_sel, number / 64))
         mark_event_pending(vcpu);
-    wake_pollers(port);
+    wake_any_poller(port);
 }
 
 void EventChannels::unmask_two_level(EvtchnPort port, Channel& target)
@@ -74,24 +82,30 @@ void EventChannels::clear_pending(EvtchnPort port)
         (void)test_and_clear_bit(domain_.shared_info->evtchn_pending, port.raw());
 }
 
+void EventChannels::deliver(EvtchnPort port, Channel& target)
+{
+    deliver_inline(port, target);
+}
+
 Result<void> EventChannels::send(EvtchnPort port)
 {
-    Channel* const near = channel(port);
-    HV_REQUIRE(near != nullptr, Errno::Inval);
+    HV_REQUIRE(port.raw() < load_acquire(allocated_), Errno::Inval);
+    Channel* const near = record(port);
     Guard guard(near->lock);
-    switch (near->state)
+    EventChannels* receiver = this;
+    Channel* end = near;
+    if (near->state == ChannelState::Interdomain) [[likely]]
     {
-    case ChannelState::Interdomain:
-    {
-        EventChannels& other = *near->peer->events;
-        EvtchnPort const far{near->number};
-        other.deliver(far, *other.channel(far));
-        return {};
+        receiver = near->peer->events;
+        port = EvtchnPort{near->number};
+        end = receiver->record(port);
     }
-    case ChannelState::Ipi: deliver(port, *near); return {};
-    case ChannelState::Unbound: return {}; // nobody listens yet
-    default: return Errno::Inval;
-    }
+    else if (near->state == ChannelState::Unbound)
+        return {}; // nobody listens yet
+    else if (near->state != ChannelState::Ipi)
+        return Errno::Inval;
+    receiver->deliver_inline(port, *end);
+    return {};
 }
 
 Result<void> EventChannels::unmask(EvtchnPort port)

@@ -34,7 +34,7 @@ Channel* EventChannels::channel(EvtchnPort port) const
 {
     if (port.raw() >= load_acquire(allocated_))
         return nullptr;
-    return pages_[port.raw() / kChannelsPerPage] + port.raw() % kChannelsPerPage;
+    return record(port);
 }
 
 std::uint32_t EventChannels::usable_limit() const

@@ -86,7 +86,12 @@ private:
     friend bool events_relinquish(Domain& domain, std::int32_t& budget);
 
     [[nodiscard]] Channel* channel(EvtchnPort port) const; // nullptr when never allocated
-    Result<EvtchnPort> take_port() HV_REQUIRES(lock_);     // state still Closed
+    // The same for a port that is known to have a record.
+    [[nodiscard]] Channel* record(EvtchnPort port) const
+    {
+        return pages_[port.raw() / kChannelsPerPage] + port.raw() % kChannelsPerPage;
+    }
+    Result<EvtchnPort> take_port() HV_REQUIRES(lock_); // state still Closed
     void give_port(EvtchnPort port) HV_REQUIRES(lock_);
     bool grow() HV_REQUIRES(lock_);
     [[nodiscard]] std::uint32_t usable_limit() const; // of the present mode
@@ -97,9 +102,11 @@ private:
 
     // Delivery to this domain. The end's binding is held stable by the caller (its own or the peer's Channel::lock).
     void deliver(EvtchnPort port, Channel& channel);
+    void deliver_inline(EvtchnPort port, Channel& channel);
     void deliver_two_level(EvtchnPort port, Channel& channel);
     void unmask_two_level(EvtchnPort port, Channel& channel);
     void clear_pending(EvtchnPort port);
+    void wake_any_poller(EvtchnPort port);
     void wake_pollers(EvtchnPort port);
     void leave_fifo() HV_REQUIRES(lock_);
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);

@@ -18,10 +18,10 @@ void EventChannels::poll_end(Vcpu& vcpu)
     (void)test_and_clear_bit(polling_.data(), vcpu.id().raw());
 }
 
-// The event is already visible as pending, by a locked operation.
 void EventChannels::wake_pollers(EvtchnPort port)
 {
-    for (std::uint32_t word = 0; word < polling_.size(); ++word)
+    std::uint32_t const words = (domain_.max_vcpus + 63) / 64;
+    for (std::uint32_t word = 0; word < words; ++word)
         for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
         {
             Vcpu& vcpu = *domain_.vcpus[word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(rest))];

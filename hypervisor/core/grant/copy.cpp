@@ -76,18 +76,28 @@ GrantStatus CopyEnd::open_own(Domain& caller, DomainId owner, GuestFrame frame)
     return taken ? GNTST_okay : GNTST_bad_page;
 }
 
-GrantStatus CopyEnd::open(Domain& caller, abi::gnttab_copy::gnttab_copy_ptr const& end, bool by_reference)
+namespace
 {
-    std::uint64_t const name = by_reference ? end.u.ref : end.u.gmfn;
-    DomainId const domain{end.domid};
-    if (held_ && by_reference_ == by_reference && domain_ == domain && name_ == name)
-        return GNTST_okay;
+
+// Both ends can be parts of one page. Words of eight bytes where nothing overlaps, and that is nearly always.
+void copy_bytes(std::byte* to, std::byte const* from, std::uint32_t length)
+{
+    if (to < from + length && from < to + length) [[unlikely]]
+        __builtin_memmove(to, from, length);
+    else
+        __builtin_memcpy(to, from, length);
+}
+
+} // namespace
+
+GrantStatus CopyEnd::open_another(Domain& caller, DomainId domain, std::uint64_t name, bool by_reference)
+{
     close();
     by_reference_ = by_reference;
     domain_ = domain;
     name_ = name;
-    GrantStatus const status = by_reference ? open_grant(caller, domain, GrantRef{end.u.ref})
-                                            : open_own(caller, domain, GuestFrame{end.u.gmfn});
+    GrantStatus const status = by_reference ? open_grant(caller, domain, GrantRef{static_cast<std::uint32_t>(name)})
+                                            : open_own(caller, domain, GuestFrame{name});
     held_ = status == GNTST_okay;
     return status;
 }
@@ -107,7 +117,7 @@ GrantStatus Copier::copy(abi::gnttab_copy const& operation)
         return status;
     if (!source_.covers(from, length) || !destination_.covers(to, length))
         return GNTST_general_error;
-    __builtin_memmove(destination_.data() + to, source_.data() + from, length);
+    copy_bytes(destination_.data() + to, source_.data() + from, length);
     return GNTST_okay;
 }
 

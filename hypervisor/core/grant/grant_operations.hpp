@@ -39,7 +39,14 @@ public:
     ~CopyEnd() { close(); }
 
     // The page that `end` names, by grant reference or as a frame of the caller's own.
-    GrantStatus open(Domain& caller, abi::gnttab_copy::gnttab_copy_ptr const& end, bool by_reference);
+    [[gnu::always_inline]] GrantStatus open(Domain& caller, abi::gnttab_copy::gnttab_copy_ptr const& end,
+                                            bool by_reference)
+    {
+        std::uint64_t const name = by_reference ? end.u.ref : end.u.gmfn;
+        if (held_ && name_ == name && domain_.raw() == end.domid && by_reference_ == by_reference) [[likely]]
+            return GNTST_okay;
+        return open_another(caller, DomainId{end.domid}, name, by_reference);
+    }
     [[nodiscard]] bool covers(std::uint32_t offset, std::uint32_t length) const
     {
         return offset >= grant_.offset && offset + length <= std::uint32_t{grant_.offset} + grant_.length;
@@ -49,6 +56,7 @@ public:
 private:
     [[nodiscard]] GrantUse use() const;
     void close();
+    GrantStatus open_another(Domain& caller, DomainId domain, std::uint64_t name, bool by_reference);
     GrantStatus open_grant(Domain& caller, DomainId granter, GrantRef ref);
     GrantStatus open_passed_on(Domain& caller, GrantStatus refused);
     GrantStatus open_own(Domain& caller, DomainId owner, GuestFrame frame);

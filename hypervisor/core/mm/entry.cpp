@@ -6,7 +6,9 @@
 #include <core/domain/range_set.hpp>
 #include <core/mm/device_memory.hpp>
 #include <core/mm/frame_counts.hpp>
+#include <core/mm/leaf.hpp>
 #include <core/mm/pte.hpp>
+#include <core/mm/table_scan.hpp>
 #include <port/port.hpp>
 
 namespace hv
@@ -15,10 +17,7 @@ namespace
 {
 
 using namespace pte;
-
-constexpr std::uint64_t kTableAllowed =
-    kPresent | kWritable | kUser | kAccessed | kDirty | kAvailable | kAvailableHigh | kNoExecute | kAddress;
-constexpr std::uint64_t kLeafAllowed = kTableAllowed | kGlobal;
+using namespace leaf;
 
 bool may_use_devices(Domain const& domain)
 {
@@ -28,15 +27,6 @@ bool may_use_devices(Domain const& domain)
 FrameType below(FrameType level)
 {
     return static_cast<FrameType>(static_cast<unsigned>(level) - 1);
-}
-
-// Everything runs at CPL 3, so every leaf needs U. A page the guest keeps from its user mode is marked and never
-// global; a user page is global, so that it survives the switch between kernel and user root.
-std::uint64_t with_privilege_bits(std::uint64_t value)
-{
-    if ((value & kUser) == 0 || (value & kGuestKernel) != 0)
-        return (value | kUser | kGuestKernel) & ~kGlobal;
-    return value | kGlobal;
 }
 
 Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_t value)
@@ -86,29 +76,40 @@ Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_
     return with_privilege_bits(value);
 }
 
-// Nearly all leaves are of RAM that a domain owns, without cache attributes.
-Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value)
-{
-    FrameInfo* const info = frame_record(pte::frame(value));
-    bool const usual = (value & ~kLeafAllowed) == 0 && info != nullptr && rights.frame_owner != kDomainXen;
-    if (!usual || !add_reference(*info, rights.frame_owner)) [[unlikely]]
-        return take_unusual_leaf(rights, value);
-    value &= ~kGrant;
-    if ((value & kWritable) == 0 || add_writable_use(*info)) [[likely]]
-        return with_privilege_bits(value);
-    drop_reference(pte::frame(value), *info);
-    return Errno::Busy;
-}
-
-void drop_leaf(std::uint64_t value)
+// Nearly all leaves are of RAM that a domain owns, without cache attributes: takes their references. False when `value` is not
+// of that kind or the frame is not to be had; nothing has been taken then.
+[[gnu::always_inline]] inline bool take_usual_leaf(DomainId owner, std::uint64_t value)
 {
     Mfn const frame = pte::frame(value);
-    FrameInfo* const info = frame_record(frame);
-    if ((value & kGrant) != 0 || info == nullptr || info->owner() == kDomainIo)
+    if ((value & ~kLeafAllowed) != 0 || frame >= g_frames.end) [[unlikely]]
+        return false;
+    FrameInfo& info = g_frames.base[frame.raw()];
+    if (!add_reference(info, owner)) [[unlikely]]
+        return false;
+    if ((value & kWritable) == 0 || add_writable_use(info)) [[likely]]
+        return true;
+    drop_reference(frame, info);
+    return false;
+}
+
+[[gnu::always_inline]] inline Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value)
+{
+    if (rights.frame_owner == kDomainXen || !take_usual_leaf(rights.frame_owner, value)) [[unlikely]]
+        return take_unusual_leaf(rights, value);
+    return with_privilege_bits(value & ~kGrant);
+}
+
+[[gnu::always_inline]] inline void drop_leaf(std::uint64_t value)
+{
+    Mfn const frame = pte::frame(value);
+    if ((value & kGrant) != 0 || frame >= g_frames.end) [[unlikely]]
+        return;
+    FrameInfo& info = g_frames.base[frame.raw()];
+    if (info.owner() == kDomainIo) [[unlikely]]
         return;
     if ((value & kWritable) != 0)
-        drop_writable_use(*info);
-    drop_reference(frame, *info);
+        drop_writable_use(info);
+    drop_reference(frame, info);
 }
 
 } // namespace
@@ -127,6 +128,49 @@ Result<std::uint64_t> take_entry(MappingRights const& rights, FrameType level, s
     return value | kUser;
 }
 
+unsigned leaf::take_all(Domain& owner, std::uint64_t* entries, unsigned first, Budget& budget, Errno& failed)
+{
+    DomainId const id = owner.id();
+    MappingRights const rights{owner, id};
+    failed = Errno::None;
+    unsigned index = next_present(entries, first);
+    std::int32_t left = budget.left();
+    for (; index < kEntries; index = next_present(entries, index + 1))
+    {
+        if (left <= 0) [[unlikely]]
+        {
+            failed = Errno::Restart;
+            break;
+        }
+        --left;
+        std::uint64_t const value = load_relaxed(entries[index]);
+        if (take_usual_leaf(id, value)) [[likely]]
+        {
+            // An entry that is as it has to be (a table that is pinned again) is not written.
+            std::uint64_t const privilege = value & (kUser | kGlobal | kGuestKernel | kGrant);
+            if (privilege != (kUser | kGlobal) && privilege != (kUser | kGuestKernel)) [[unlikely]]
+                store_relaxed(entries[index], with_privilege_bits(value & ~kGrant));
+            continue;
+        }
+        auto const adjusted = take_unusual_leaf(rights, value);
+        failed = adjusted.error();
+        if (!adjusted)
+            break;
+        store_relaxed(entries[index], adjusted.value());
+    }
+    budget.spend(budget.left() - left);
+    return index;
+}
+
+unsigned leaf::drop_all(std::uint64_t const* entries, unsigned end, Budget& budget)
+{
+    std::int32_t left = budget.left();
+    for (; (end = last_present(entries, end)) > 0 && left > 0; --end, --left)
+        drop_leaf(load_relaxed(entries[end - 1]));
+    budget.spend(budget.left() - left);
+    return end;
+}
+
 Result<void> drop_entry(Domain& table_owner, FrameType level, std::uint64_t value, Budget& budget)
 {
     if ((value & kPresent) == 0)
@@ -137,81 +181,29 @@ Result<void> drop_entry(Domain& table_owner, FrameType level, std::uint64_t valu
     return {};
 }
 
-namespace
-{
-
-// Replaces the entry by `value` (references already taken) and returns the old one. Hardware may set A and D meanwhile,
-// so the old value is taken by an atomic exchange, or merged in by compare-exchange.
-std::uint64_t store_entry(std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
-{
-    if (kind == UpdateKind::Normal)
-        return exchange(entry, value);
-    std::uint64_t seen = load_relaxed(entry);
-    while (!compare_exchange(entry, seen, value | (seen & (kAccessed | kDirty))))
-    {
-    }
-    return seen;
-}
-
-// Same frame, same rights to write: no reference changes, whatever the other flags do.
-bool keeps_references(std::uint64_t old_value, std::uint64_t value)
-{
-    return ((old_value ^ value) & (kPresent | kWritable | kAddress | kCacheBits | kGrant)) == 0 &&
-           (value & kPresent) != 0;
-}
-
-// A leaf that goes on mapping the same RAM frame of the same owner and only gains or loses the right to write: the record
-// of that frame, else nullptr. Its general reference stays; the writable use comes or goes.
-FrameInfo* frame_of_changed_right(MappingRights const& rights, std::uint64_t old_value, std::uint64_t value)
-{
-    constexpr std::uint64_t kWhole = kPresent | kAddress | kCacheBits | kGrant;
-    if (((old_value ^ value) & (kWhole | kWritable)) != kWritable || (value & (kPresent | kGrant)) != kPresent)
-        return nullptr;
-    FrameInfo* const info = frame_record(pte::frame(value));
-    return info != nullptr && info->owner() == rights.frame_owner && rights.frame_owner != kDomainXen ? info : nullptr;
-}
-
-// Changes a leaf without touching the general reference of its frame. NoData: this change is not of that kind.
-Result<void> update_in_place(MappingRights const& rights, std::uint64_t& entry, std::uint64_t old_value,
-                             std::uint64_t value, UpdateKind kind)
-{
-    HV_REQUIRE((value & ~(kLeafAllowed | kCacheBits)) == 0, Errno::NoData);
-    if (keeps_references(old_value, value))
-    {
-        store_entry(entry, with_privilege_bits(value), kind);
-        return {};
-    }
-    FrameInfo* const info = frame_of_changed_right(rights, old_value, value);
-    HV_REQUIRE(info != nullptr, Errno::NoData);
-    if ((value & kWritable) != 0)
-    {
-        HV_REQUIRE(add_writable_use(*info), Errno::Busy);
-        store_entry(entry, with_privilege_bits(value), kind);
-        return {};
-    }
-    store_entry(entry, with_privilege_bits(value), kind);
-    drop_writable_use(*info);
-    return {};
-}
-
-} // namespace
-
 Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType level, unsigned index, std::uint64_t value,
                           UpdateKind kind, Budget& budget)
 {
     HV_REQUIRE(level != FrameType::L4 || index < 256 || index > 271, Errno::Inval);
     std::uint64_t& entry = table_entries(table)[index];
-    std::uint64_t const old_value = load_relaxed(entry);
     budget.spend(1);
-    if (level == FrameType::L1 && !rights.foreign) // a named owner is always checked against the frame
-        if (auto const updated = update_in_place(rights, entry, old_value, value, kind);
-            updated.error() != Errno::NoData)
-            return updated;
+    if (level == FrameType::L1)
+        return leaf::update(rights, entry, load_relaxed(entry), value, kind);
     std::uint64_t const adjusted = HV_TRY(take_entry(rights, level, value, budget));
     std::uint64_t const replaced = store_entry(entry, adjusted, kind);
     auto const dropped = drop_entry(rights.table_owner, level, replaced, budget);
     // An interrupted teardown of the old table waits in the deferred slot; the update itself is done.
     HV_ASSERT(dropped || dropped.error() == Errno::Restart);
+    return {};
+}
+
+Result<void> leaf::replace(MappingRights const& rights, std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
+    if ((value & kPresent) != 0)
+        value = HV_TRY(take_leaf(rights, value));
+    std::uint64_t const replaced = store_entry(entry, value, kind);
+    if ((replaced & kPresent) != 0)
+        drop_leaf(replaced);
     return {};
 }
 

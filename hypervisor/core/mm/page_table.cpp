@@ -3,8 +3,11 @@
 #include <core/mm/page_table.hpp>
 
 #include <core/domain/domain.hpp>
+#include <core/mm/deferred.hpp>
 #include <core/mm/entry.hpp>
+#include <core/mm/leaf.hpp>
 #include <core/mm/pte.hpp>
+#include <core/mm/table_scan.hpp>
 #include <core/mm/tlb_clock.hpp>
 #include <core/policy/descriptor.hpp>
 #include <port/port.hpp>
@@ -22,7 +25,6 @@ std::uint64_t* table_entries(Mfn table)
 namespace
 {
 
-constexpr unsigned kEntries = 512;
 constexpr unsigned kFirstSlot = 256;
 constexpr unsigned kLastSlot = 271;
 
@@ -70,44 +72,20 @@ void make_coherent(Mfn frame, FrameInfo const& info)
         port::write_back_frame(frame);
 }
 
-constexpr unsigned kGroup = 4; // entries looked at together where tables are empty
-
-bool any_present(std::uint64_t const* group)
-{
-    return ((load_relaxed(group[0]) | load_relaxed(group[1]) | load_relaxed(group[2]) | load_relaxed(group[3])) &
-            pte::kPresent) != 0;
-}
-
-// The first present entry at or above `index`, or kEntries.
-unsigned next_present(std::uint64_t const* entries, unsigned index)
-{
-    while (index < kEntries && (load_relaxed(entries[index]) & pte::kPresent) == 0)
-    {
-        ++index;
-        while (index % kGroup == 0 && index < kEntries && !any_present(entries + index))
-            index += kGroup;
-    }
-    return index;
-}
-
-// One more than the last present entry below `end`, or 0.
-unsigned last_present(std::uint64_t const* entries, unsigned end)
-{
-    while (end > 0 && (load_relaxed(entries[end - 1]) & pte::kPresent) == 0)
-    {
-        --end;
-        while (end % kGroup == 0 && end > 0 && !any_present(entries + end - kGroup))
-            end -= kGroup;
-    }
-    return end;
-}
-
 // Takes the references of entries [progress, 512). On Restart or error the table is left partial at the entry reached.
 Result<void> validate_from(Domain& owner, Mfn frame, FrameType level, unsigned progress, Budget& budget)
 {
     FrameInfo& info = *frame_info(frame);
     std::uint64_t* entries = table_entries(frame);
     MappingRights const rights{owner, owner.id()};
+    if (level == FrameType::L1)
+    {
+        Errno failed = Errno::None;
+        unsigned const reached = leaf::take_all(owner, entries, progress, budget, failed);
+        if (failed != Errno::None)
+            set_state(info, level, FrameInfo::kPartial, reached, 1);
+        return failed;
+    }
     for (unsigned index = next_present(entries, progress); index < kEntries; index = next_present(entries, index + 1))
     {
         if (is_hypervisor_slot(level, index))
@@ -136,6 +114,16 @@ Result<void> tear_down(Domain& owner, Mfn frame, FrameType level, unsigned progr
 {
     FrameInfo& info = *frame_info(frame);
     std::uint64_t const* entries = table_entries(frame);
+    if (level == FrameType::L1)
+    {
+        progress = leaf::drop_all(entries, progress, budget);
+        if (progress > 0)
+        {
+            set_state(info, level, FrameInfo::kPartial, progress, 1);
+            deferred_slot(owner, level) = frame;
+            return Errno::Restart;
+        }
+    }
     while ((progress = last_present(entries, progress)) > 0)
     {
         unsigned const index = progress - 1;
@@ -251,11 +239,8 @@ Result<void> put_table(Domain& owner, Mfn frame, FrameType level, Budget& budget
     return tear_down(owner, frame, level, kEntries, budget);
 }
 
-Result<void> finish_deferred(Domain& owner, Budget& budget)
+Result<void> detail::finish_deferred_tables(Domain& owner, Budget& budget)
 {
-    Mfn const* const tables = owner.deferred_tables.data();
-    if ((tables[1].raw() & tables[2].raw() & tables[3].raw() & tables[4].raw()) == kInvalidMfn.raw()) [[likely]]
-        return {};
     for (FrameType level : {FrameType::L1, FrameType::L2, FrameType::L3, FrameType::L4})
     {
         Mfn const frame = deferred_slot(owner, level);
@@ -335,16 +320,26 @@ bool access_allowed_now(Mfn root, DomainId owner, std::uint64_t address, bool wr
     return true;
 }
 
+namespace
+{
+
+// One step down, with the level known when it is compiled. False: there is no lower table.
+template<unsigned kLevel>
+[[gnu::always_inline]] inline bool step_down(Mfn& table, std::uint64_t address)
+{
+    std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, kLevel)]);
+    table = pte::frame(entry);
+    return (entry & pte::kPresent) != 0;
+}
+
+} // namespace
+
 Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address)
 {
     HV_REQUIRE(root != kInvalidMfn && is_guest_address(address), Errno::Inval);
     Mfn table = root;
-    for (unsigned level = 4; level > 1; --level)
-    {
-        std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, level)]);
-        HV_REQUIRE((entry & pte::kPresent) != 0, Errno::Inval);
-        table = pte::frame(entry);
-    }
+    HV_REQUIRE(step_down<4>(table, address) && step_down<3>(table, address) && step_down<2>(table, address),
+               Errno::Inval);
     unsigned const index = pte::index(address, 1);
     return LeafSlot{table, index, load_relaxed(table_entries(table)[index])};
 }

@@ -12,7 +12,7 @@
 //  4. Slots 256..271 of a validated L4 are ours: the shared hypervisor tables, and in slot 256 the machine-to-phys
 //     table once the L4 has been a kernel root. They own nothing.
 //  5. All of this changes only under the mmu_lock of the domain that owns the tables. A domain has at most one
-//     interrupted teardown per level (deferred_tables); it is finished before any other table operation.
+//     interrupted teardown per level (deferred_tables); it is finished before any other table operation (deferred.hpp).
 //
 // Long operations spend a Budget and return Errno::Restart with the state above left consistent.
 #pragma once
@@ -37,6 +37,7 @@ public:
     static constexpr Budget unlimited() { return Budget(0x7fffffff); } // boot, and teardown that is already bounded
     void spend(std::int32_t units) { units_ -= units; }
     [[nodiscard]] bool exhausted() const { return units_ <= 0; }
+    [[nodiscard]] std::int32_t left() const { return units_; }
 
 private:
     std::int32_t units_;
@@ -62,8 +63,6 @@ enum class UpdateKind : std::uint8_t
 Result<void> get_table(Domain& owner, Mfn frame, FrameType level, Budget& budget);
 // Gives one back. Restart leaves the rest in the domain's deferred tables.
 Result<void> put_table(Domain& owner, Mfn frame, FrameType level, Budget& budget);
-// Finishes interrupted teardowns. Call before other table work; Restart when the budget ran out.
-Result<void> finish_deferred(Domain& owner, Budget& budget);
 // Descriptor pages (GDT, LDT): validated by audit, never long. mmu_lock held.
 Result<void> get_descriptor_page(Domain& owner, Mfn frame);
 void put_descriptor_page(Mfn frame);

@@ -77,6 +77,21 @@ void vcpu_kick(Vcpu& vcpu)
         port::kick(CpuId{run_queue::cpu_of(vcpu.sched)});
 }
 
+// The usual way back to a guest does not look for NMIs. The queue's lock decides whether the vCPU is picked before or after:
+// who was picked before is sent through the long way, who is picked later goes through it and sees the mark.
+void vcpu_send_nmi(Vcpu& vcpu) HV_NO_THREAD_SAFETY
+{
+    store_release(vcpu.pv.nmi_pending, true);
+    RunQueue& queue = run_queue::lock_unit(vcpu.sched);
+    bool const running = load_relaxed(vcpu.sched.running);
+    CpuId const cpu{run_queue::cpu_of(vcpu.sched)};
+    queue.lock.unlock();
+    if (running)
+        port::request_schedule(cpu);
+    else
+        vcpu_wake(vcpu);
+}
+
 void vcpu_up(Vcpu& vcpu)
 {
     fetch_and(vcpu.sched.stop, ~stop::kDown);

@@ -33,6 +33,8 @@ void vcpu_block(Vcpu& vcpu); // current only: blocks unless an event is delivera
 void vcpu_yield(Vcpu& vcpu); // current only: lets others run first
 // An event became pending for `vcpu`: wakes it, or makes it look at its events soon when it runs on another CPU.
 void vcpu_kick(Vcpu& vcpu);
+// Delivers an NMI to the vCPU, and wakes it if it is blocked. Takes the lock of its queue.
+void vcpu_send_nmi(Vcpu& vcpu);
 
 // ---- stopping and starting
 void vcpu_up(Vcpu& vcpu);           // clears kDown

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Turns the ring that the hypercall entry fills into a line of names.
+// Turns what the hypercall entry records into a line of names.
 #include <core/trace/last_hypercalls.hpp>
 
 #include <core/domain/vcpu.hpp>
 #include <lib/log.hpp>
-
-#include <algorithm>
-#include <iterator>
 
 namespace hv
 {
@@ -29,15 +26,16 @@ char const* hypercall_name(std::uint32_t number)
 
 void log_last_hypercalls(Vcpu const& vcpu)
 {
-    constexpr std::uint32_t kSlots = std::size(decltype(vcpu.last_hypercalls){});
-    std::uint32_t const next = vcpu.last_hypercall_next;
-    std::uint32_t const made = std::min(next, kSlots);
+    constexpr std::uint8_t kNone = 0xff;
     char line[256];
     std::size_t length = 0;
-    for (std::uint32_t i = next - made; i != next; ++i)
+    for (unsigned shift = 64; shift != 0;)
     {
-        std::uint32_t const call = vcpu.last_hypercalls[i % kSlots];
-        length += format(std::span(line).subspan(length), " {}({x})", hypercall_name(call >> 16), call & 0xffff);
+        shift -= 8;
+        auto const call = static_cast<std::uint8_t>(vcpu.last_hypercalls >> shift);
+        auto const operation = static_cast<std::uint8_t>(vcpu.last_operations >> shift);
+        if (call != kNone)
+            length += format(std::span(line).subspan(length), " {}({x})", hypercall_name(call), operation);
     }
     if (length != 0)
         log_error("  last hypercalls:{}", static_cast<char const*>(line));

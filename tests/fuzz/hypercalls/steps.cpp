@@ -7,6 +7,7 @@
 #include <core/domain/roots.hpp>
 #include <core/grant/grant_table.hpp>
 #include <core/mm/allocator.hpp>
+#include <core/mm/deferred.hpp>
 
 namespace hv::fuzz
 {

@@ -20,6 +20,7 @@ enum class Direction
     In,
     Out,
     InOut,
+    InOutAlways,
     Raw,
 };
 enum class Privilege
@@ -123,8 +124,8 @@ void bad_pointers(Row const& row, bool control)
                           {0x8000000000000000, "a non-canonical address"},
                           {0x7ffffffffffc, "the end of the lower half"},
                           {~0ull - 3, "the end of the address space"}};
-    bool const dereferences =
-        row.direction == Direction::In || row.direction == Direction::InOut || row.direction == Direction::Out;
+    bool const dereferences = row.direction == Direction::In || row.direction == Direction::InOut ||
+                              row.direction == Direction::InOutAlways || row.direction == Direction::Out;
     for (auto const& pointer : pointers)
     {
         long const result = issue(row, pointer.where);

@@ -2,8 +2,7 @@
 // xen_version and the debug register calls as guests make them: through the table, with buffers in guest memory.
 #include <core/policy/version_facts.hpp>
 #include <core/trace/count.hpp>
-#include <hypercalls/handlers/debugreg.hpp>
-#include <hypercalls/handlers/version.hpp>
+#include <hypercalls/dispatch/hypercall.hpp>
 
 #include <machine_test.hpp>
 
@@ -22,16 +21,13 @@ protected:
     std::int64_t call(Domain& caller_domain, std::uint64_t operation, std::uint64_t argument = 0)
     {
         HypercallArgs args{{operation, argument, 0, 0, 0, 0}};
-        Caller caller(*caller_domain.vcpu(0), args);
-        CallResult const result = handlers::xen_version_call(caller);
+        CallResult const result = dispatch_hypercall(*caller_domain.vcpu(0), __HYPERVISOR_xen_version, args);
         return result ? *result : -static_cast<std::int64_t>(result.error());
     }
-    std::int64_t debug(Domain& caller_domain, CallResult (*function)(Caller&), std::uint64_t number,
-                       std::uint64_t value)
+    std::int64_t debug(Domain& caller_domain, std::uint64_t call, std::uint64_t number, std::uint64_t value)
     {
         HypercallArgs args{{number, value, 0, 0, 0, 0}};
-        Caller caller(*caller_domain.vcpu(0), args);
-        CallResult const result = function(caller);
+        CallResult const result = dispatch_hypercall(*caller_domain.vcpu(0), call, args);
         return result ? *result : -static_cast<std::int64_t>(result.error());
     }
     // Fills a guest buffer of N bytes with 0xff, makes the call, and checks that text and zeros replace all of it.
@@ -155,13 +151,13 @@ TEST_F(Version, BuildId)
 TEST_F(Version, DebugRegisterCalls)
 {
     Domain& guest = domain();
-    EXPECT_EQ(debug(guest, handlers::set_debugreg, 0, 0x401000), 0);
-    EXPECT_EQ(debug(guest, handlers::get_debugreg, 0, 0), 0x401000);
-    EXPECT_EQ(debug(guest, handlers::set_debugreg, 1, kHypervisorStart), -EPERM);
-    EXPECT_EQ(debug(guest, handlers::set_debugreg, 7, 1ull << 40), -EINVAL);
-    EXPECT_EQ(debug(guest, handlers::set_debugreg, 9, 0), -ENODEV);
-    EXPECT_EQ(debug(guest, handlers::get_debugreg, 9, 0), -ENODEV);
-    EXPECT_EQ(debug(guest, handlers::get_debugreg, 7, 0), 0x400);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_set_debugreg, 0, 0x401000), 0);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_get_debugreg, 0, 0), 0x401000);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_set_debugreg, 1, kHypervisorStart), -EPERM);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_set_debugreg, 7, 1ull << 40), -EINVAL);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_set_debugreg, 9, 0), -ENODEV);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_get_debugreg, 9, 0), -ENODEV);
+    EXPECT_EQ(debug(guest, __HYPERVISOR_get_debugreg, 7, 0), 0x400);
 }
 
 } // namespace

@@ -4,8 +4,9 @@
 // Invariants
 //  - Interrupts are off from entry to exit; every gate is an interrupt gate and SYSCALL masks IF.
 //  - Entries from a guest build a TrapFrame that ends at the top of this CPU's main stack. That of a 64-bit SYSCALL lacks
-//    rbx, rbp and r12 to r15 until its handler has returned: nothing on that way looks at them. Entries from ourselves
-//    (faults with a fix-up, interrupts of the idle loop) build one wherever the stack is.
+//    what its handler does not need: cs, ss, rcx and r11, which are known and put in when anything but this very SYSRET
+//    follows, and rbx, rbp and r12 to r15 until the handler has returned. Entries from ourselves (faults with a fix-up,
+//    interrupts of the idle loop) build one wherever the stack is.
 //  - GS is never touched here: it belongs to the guest.
 //  - #DB, NMI, #MC and #DF have stacks of their own, since they can hit the first instruction of an entry.
 //
@@ -60,42 +61,54 @@
 .endm
 
 // Reached from the per-CPU stub: rsp = address of the frame's rsp slot (already stored), rcx = rip, r11 = rflags.
+// The argument registers are C's but for r10 in place of rcx, and go to the handler as they are.
         .globl  entry_syscall64
         .type   entry_syscall64, @function
 entry_syscall64:
-        movq    $SELECTOR_GUEST_DATA, 8(%rsp)
-        pushq   %r11
-        pushq   $SELECTOR_GUEST_CODE64
-        pushq   %rcx
-        pushq   $0
-        movl    $VECTOR_SYSCALL, 4(%rsp)
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rdx
-        pushq   %rcx
-        pushq   %rax
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
-        subq    $(6 * 8 + 8), %rsp
-        movq    %r10, %rcx              // the ABI's argument registers are C's, but for r10 in place of rcx
+        cmpl    $HYPERCALL_IRET, %eax
+        je      entry_iret
+not_iret:
+        subq    $(8 + FRAME_RSP), %rsp
+        movq    %rcx, (8 + FRAME_RIP)(%rsp)
+        movq    %r11, (8 + FRAME_RFLAGS)(%rsp)
+        movl    $VECTOR_SYSCALL, (8 + FRAME_VECTOR)(%rsp)
+        movq    %rdi, (8 + FRAME_RDI)(%rsp)
+        movq    %rsi, (8 + FRAME_RSI)(%rsp)
+        movq    %rdx, (8 + FRAME_RDX)(%rsp)
+        movq    %rax, (8 + FRAME_RAX)(%rsp)
+        movq    %r8, (8 + FRAME_R8)(%rsp)
+        movq    %r9, (8 + FRAME_R9)(%rsp)
+        movq    %r10, (8 + FRAME_R10)(%rsp)
+        movq    %r10, %rcx
+        leaq    (8 + FRAME_SIZE)(%rsp), %r9     // CpuLocal
         call    handle_syscall
-        // rbx, rbp and r12 to r15 are still the guest's: C++ keeps them. The frame gets them when somebody may look.
-        cmpl    $RETURN_SYSRET, %eax
+        // rax: what the guest finds there. rbx, rbp and r12 to r15 are still the guest's: C++ keeps them.
+        cmpl    $RETURN_SYSRET, %edx
         jne     1f
+        movq    (8 + FRAME_RIP)(%rsp), %rcx
+        movq    (8 + FRAME_RFLAGS)(%rsp), %r11
+        cmpq    first_noncanonical(%rip), %rcx  // SYSRET would fault in ring 0 on the guest's stack (XSA-7)
+        je      2f
+        testl   $FLAG_TRAP, %r11d               // ... or trap in the guest one instruction later than it should
+        jnz     2f
         movq    (8 + FRAME_RDI)(%rsp), %rdi
         movq    (8 + FRAME_RSI)(%rsp), %rsi
         movq    (8 + FRAME_RDX)(%rsp), %rdx
         movq    (8 + FRAME_R10)(%rsp), %r10
         movq    (8 + FRAME_R8)(%rsp), %r8
         movq    (8 + FRAME_R9)(%rsp), %r9
-        movq    (8 + FRAME_RAX)(%rsp), %rax
-        movq    (8 + FRAME_RIP)(%rsp), %rcx
-        movq    (8 + FRAME_RFLAGS)(%rsp), %r11
         movq    (8 + FRAME_RSP)(%rsp), %rsp
         sysretq
-1:      movq    %rbx, (8 + FRAME_RBX)(%rsp)
+        // What a SYSCALL leaves out of the frame, for a return by IRETQ (complete_syscall_frame() in C++).
+2:      movq    %rcx, (8 + FRAME_RCX)(%rsp)
+        movq    %r11, (8 + FRAME_R11)(%rsp)
+        movq    $SELECTOR_GUEST_CODE64, (8 + FRAME_CS)(%rsp)
+        movq    $SELECTOR_GUEST_DATA, (8 + FRAME_SS)(%rsp)
+        movl    $RETURN_IRET, %edx
+        // From here on somebody may look at all of it.
+1:      movq    %rax, (8 + FRAME_RAX)(%rsp)
+        movl    %edx, %eax
+        movq    %rbx, (8 + FRAME_RBX)(%rsp)
         movq    %rbp, (8 + FRAME_RBP)(%rsp)
         movq    %r12, (8 + FRAME_R12)(%rsp)
         movq    %r13, (8 + FRAME_R13)(%rsp)
@@ -103,6 +116,54 @@ entry_syscall64:
         movq    %r15, (8 + FRAME_R15)(%rsp)
         jmp     return_as_told
         .size   entry_syscall64, . - entry_syscall64
+
+// The iret hypercall ends every event, exception and system call of a guest, so it goes past the table, unless it is part of
+// a multicall. In guest user mode the number is one of the guest's own.
+        .type   entry_iret, @function
+entry_iret:
+        movq    (FRAME_SIZE - FRAME_RSP + CPU_CURRENT)(%rsp), %rax
+        cmpb    $0, VCPU_IN_KERNEL(%rax)
+        movl    $HYPERCALL_IRET, %eax
+        je      not_iret
+        subq    $(8 + FRAME_RSP), %rsp
+        movq    %rcx, (8 + FRAME_RIP)(%rsp)
+        movq    %r11, (8 + FRAME_RFLAGS)(%rsp)
+        movq    %rdi, (8 + FRAME_RDI)(%rsp)
+        movq    %rsi, (8 + FRAME_RSI)(%rsp)
+        movq    %rdx, (8 + FRAME_RDX)(%rsp)
+        movq    %r8, (8 + FRAME_R8)(%rsp)
+        movq    %r9, (8 + FRAME_R9)(%rsp)
+        movq    %r10, (8 + FRAME_R10)(%rsp)
+        leaq    8(%rsp), %rdi
+        leaq    (8 + FRAME_SIZE)(%rsp), %rsi    // CpuLocal
+        call    handle_iret
+        testl   %eax, %eax
+        jz      2f
+        movq    (8 + FRAME_RDI)(%rsp), %rdi
+        movq    (8 + FRAME_RSI)(%rsp), %rsi
+        movq    (8 + FRAME_RDX)(%rsp), %rdx
+        movq    (8 + FRAME_R10)(%rsp), %r10
+        movq    (8 + FRAME_R8)(%rsp), %r8
+        movq    (8 + FRAME_R9)(%rsp), %r9
+        cmpl    $RETURN_SYSRET, %eax
+        movq    (8 + FRAME_RAX)(%rsp), %rax
+        jne     1f
+        movq    (8 + FRAME_RIP)(%rsp), %rcx     // canonical, and TF is clear: choose_return() has looked
+        movq    (8 + FRAME_RFLAGS)(%rsp), %r11
+        movq    (8 + FRAME_RSP)(%rsp), %rsp
+        sysretq
+1:      movq    (8 + FRAME_RCX)(%rsp), %rcx
+        movq    (8 + FRAME_R11)(%rsp), %r11
+        addq    $(8 + FRAME_RIP), %rsp
+        jmp     guest_iret
+2:      movq    %rbx, (8 + FRAME_RBX)(%rsp)
+        movq    %rbp, (8 + FRAME_RBP)(%rsp)
+        movq    %r12, (8 + FRAME_R12)(%rsp)
+        movq    %r13, (8 + FRAME_R13)(%rsp)
+        movq    %r14, (8 + FRAME_R14)(%rsp)
+        movq    %r15, (8 + FRAME_R15)(%rsp)
+        jmp     exit_to_guest
+        .size   entry_iret, . - entry_iret
 
 // SYSCALL from 32-bit code (AMD): eip in rcx.
         .globl  entry_syscall32
@@ -249,6 +310,9 @@ entry_vector_\vector:
 
         .section .rodata.entry, "a", @progbits
         .balign 8
+// SYSCALL at the very end of the lower half leaves this in rcx: the only address that is not canonical and can be there.
+first_noncanonical:
+        .quad   0x0000800000000000
         .globl  exception_entry_table
         .type   exception_entry_table, @object
 exception_entry_table:

@@ -12,9 +12,19 @@ extern "C"
     extern char guest_iret[];          // the IRETQ that returns to a guest
 
     // C++ side. The frame is the guest's; interrupts are off.
-    // Return values are those of pv/return.hpp. The arguments are what the guest's registers hold.
-    std::uint32_t handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t rdx, std::uint64_t r10,
-                                 std::uint64_t r8, std::uint64_t r9);
+    // Return values are those of pv/return.hpp.
+    struct SyscallResult // in rax and rdx
+    {
+        std::uint64_t rax; // for the guest
+        std::uint64_t way; // Return
+    };
+    // What the guest's registers hold. The guest frame lacks what entry.S says until complete_syscall_frame(); it has it
+    // when the result is anything but Sysret.
+    SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t rdx, std::uint64_t r10,
+                                 std::uint64_t r8, hv::CpuLocal& cpu);
+    // The iret hypercall of guest kernel mode. The frame has rip, rflags, rsp and the registers that C++ may change but rcx,
+    // r11 and rax; on return it has those, too, cs and ss. Returns Return.
+    std::uint32_t handle_iret(hv::TrapFrame& frame, hv::CpuLocal& cpu);
     void handle_syscall32(hv::TrapFrame& frame);
     std::uint32_t handle_guest_trap(hv::TrapFrame& frame);
     // A trap in the hypervisor itself: nullptr to resume `frame`, or the guest frame to continue with.

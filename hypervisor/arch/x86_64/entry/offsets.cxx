@@ -2,6 +2,10 @@
 // Numbers that the assembly needs, computed by the compiler. The build turns "->NAME $value" lines into a header.
 #include <arch/x86_64/cpu/cpu_local.hpp>
 #include <arch/x86_64/pv/return.hpp>
+#include <core/domain/vcpu.hpp>
+
+// Vcpu is no standard-layout type; GCC and clang both give its offsets all the same.
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
 
 #define HV_OFFSET(name, value) asm volatile("\n->" #name " %0" : : "i"(value))
 
@@ -25,12 +29,19 @@ void entry_offsets()
     HV_OFFSET(FRAME_R8, offsetof(TrapFrame, r8));
     HV_OFFSET(FRAME_R9, offsetof(TrapFrame, r9));
     HV_OFFSET(FRAME_RAX, offsetof(TrapFrame, rax));
+    HV_OFFSET(FRAME_RCX, offsetof(TrapFrame, rcx));
+    HV_OFFSET(FRAME_R11, offsetof(TrapFrame, r11));
     HV_OFFSET(FRAME_RIP, offsetof(TrapFrame, rip));
     HV_OFFSET(FRAME_CS, offsetof(TrapFrame, cs));
     HV_OFFSET(FRAME_RFLAGS, offsetof(TrapFrame, rflags));
     HV_OFFSET(FRAME_RSP, offsetof(TrapFrame, rsp));
     HV_OFFSET(FRAME_SS, offsetof(TrapFrame, ss));
     HV_OFFSET(RETURN_SYSRET, static_cast<std::uint32_t>(hv::Return::Sysret));
+    HV_OFFSET(RETURN_IRET, static_cast<std::uint32_t>(hv::Return::Iret));
+    HV_OFFSET(FLAG_TRAP, hv::kFlagTrap);
+    HV_OFFSET(HYPERCALL_IRET, __HYPERVISOR_iret);
+    HV_OFFSET(CPU_CURRENT, offsetof(CpuLocal, current));
+    HV_OFFSET(VCPU_IN_KERNEL, offsetof(hv::Vcpu, pv) + offsetof(hv::PvState, in_kernel));
     HV_OFFSET(VECTOR_SYSCALL, hv::kVectorSyscall);
     HV_OFFSET(VECTOR_SYSCALL32, hv::kVectorSyscall32);
     HV_OFFSET(CPU_STRIDE, hv::layout::kCpuStride);

@@ -133,12 +133,12 @@ void port::log_guest_state()
     Vcpu const& vcpu = *this_cpu().current;
     log_error("  vCPU {} of domain {}, {} mode, vector {x} error {x} cr2 {x}", vcpu.id(), vcpu.domain().id(),
               vcpu.pv.in_kernel ? "kernel" : "user", frame.vector, frame.error_code, vcpu.info->arch.cr2);
-    log_error("  rip {x} cs {x} rflags {x} rsp {x} ss {x}", frame.rip, frame.cs, frame.rflags, frame.rsp, frame.ss);
-    log_error("  rax {x} rcx {x} rdx {x} rsi {x} rdi {x}", frame.rax, frame.rcx, frame.rdx, frame.rsi, frame.rdi);
-    log_error("  r8 {x} r9 {x} r10 {x} r11 {x}", frame.r8, frame.r9, frame.r10, frame.r11);
+    log_error("  rip {x} rflags {x} rsp {x} rax {x}", frame.rip, frame.rflags, frame.rsp, frame.rax);
+    log_error("  rdi {x} rsi {x} rdx {x} r8 {x} r9 {x} r10 {x}", frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9,
+              frame.r10);
     if (frame.vector != kVectorSyscall) // a hypercall's frame does not have them
-        log_error("  rbx {x} rbp {x} r12 {x} r13 {x} r14 {x} r15 {x}", frame.rbx, frame.rbp, frame.r12, frame.r13,
-                  frame.r14, frame.r15);
+        log_error("  rcx {x} r11 {x} rbx {x} rbp {x} r12 {x} r13 {x} r14 {x} r15 {x} cs {x} ss {x}", frame.rcx,
+                  frame.r11, frame.rbx, frame.rbp, frame.r12, frame.r13, frame.r14, frame.r15, frame.cs, frame.ss);
     std::uint64_t words[64];
     if (vcpu.pv.in_kernel && port::copy_from_guest(words, GuestVirtual{frame.rsp}, sizeof(words)))
         for (unsigned i = 0; i < 64; i += 4)

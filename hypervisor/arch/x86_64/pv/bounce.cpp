@@ -45,14 +45,14 @@ std::uint64_t frame_address(Vcpu const& vcpu, TrapFrame const& frame, unsigned w
     return (stack & ~15ull) - words * 8;
 }
 
-// Writes the words and lets the guest kernel go on at `handler`, below them.
-template<typename... Word>
+// Writes the words that the sources give and lets the guest kernel go on at `handler`, below them.
+template<typename... Source>
 [[gnu::always_inline]] inline bool push_and_enter(Vcpu& vcpu, TrapFrame& frame, std::uint64_t handler, bool mask_events,
-                                                  Word... words)
+                                                  Source... sources)
 {
-    std::uint64_t const stack = frame_address(vcpu, frame, sizeof...(words));
+    std::uint64_t const stack = frame_address(vcpu, frame, sizeof...(sources));
     enter_kernel_mode(vcpu);
-    if (handler == 0 || !store_words(stack, static_cast<std::uint64_t>(words)...)) [[unlikely]]
+    if (handler == 0 || !store_words_of(stack, sources...)) [[unlikely]]
     {
         crash_domain(vcpu.domain(),
                      handler == 0 ? "no handler for an exception" : "its kernel stack cannot be written");
@@ -73,15 +73,21 @@ template<typename... Word>
 
 } // namespace
 
+#define HV_SOURCE(value) [&]() -> std::uint64_t { return value; }
+
+// The frame that every entry of the guest kernel but the failsafe callback gets (surface.md 1.8).
+#define HV_COMMON_SOURCES \
+    HV_SOURCE(frame.rip), HV_SOURCE(cs), HV_SOURCE(flags), HV_SOURCE(frame.rsp), HV_SOURCE(frame.ss)
+
 bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce bounce)
 {
     std::uint64_t const cs = visible_cs(vcpu, frame);
     std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
     if (bounce.has_error)
-        return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, frame.rcx, frame.r11, bounce.error,
-                              frame.rip, cs, flags, frame.rsp, frame.ss);
-    return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, frame.rcx, frame.r11, frame.rip, cs, flags,
-                          frame.rsp, frame.ss);
+        return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, HV_SOURCE(frame.rcx),
+                              HV_SOURCE(frame.r11), HV_SOURCE(bounce.error), HV_COMMON_SOURCES);
+    return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11),
+                          HV_COMMON_SOURCES);
 }
 
 namespace
@@ -92,14 +98,26 @@ constexpr std::uint32_t kVectorsWithError = 1u << 8 | 0x1fu << 10 | 1u << 17 | 1
 
 } // namespace
 
-void deliver_exception(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error)
+namespace
+{
+
+[[gnu::always_inline]] inline void deliver(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error,
+                                           Counter counter)
 {
     abi::trap_info const& trap = vcpu.pv.traps[vector];
-    count(vcpu, vector == 14   ? Counter::Fault_reflected_page
-                : vector == 13 ? Counter::Fault_reflected_protection
-                               : Counter::Fault_reflected_other);
+    count(vcpu, counter);
     bounce_to_kernel(vcpu, frame,
                      {trap.address, (trap.flags & 4) != 0, (kVectorsWithError >> (vector & 31) & 1) != 0, error});
+}
+
+} // namespace
+
+void deliver_exception(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error)
+{
+    deliver(vcpu, frame, vector, error,
+            vector == 14   ? Counter::Fault_reflected_page
+            : vector == 13 ? Counter::Fault_reflected_protection
+                           : Counter::Fault_reflected_other);
 }
 
 void deliver_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address, std::uint32_t error)
@@ -107,16 +125,21 @@ void deliver_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address, std
     constexpr std::uint32_t kUser = 4;
     error = (error & ~kUser) | (vcpu.pv.in_kernel ? 0 : kUser);
     vcpu.info->arch.cr2 = address;
-    deliver_exception(vcpu, frame, 14, error);
+    deliver(vcpu, frame, 14, error, Counter::Fault_reflected_page);
 }
 
 void deliver_failsafe(Vcpu& vcpu, TrapFrame& frame)
 {
     abi::cpu_user_regs const& saved = vcpu.pv.regs;
     Callback const& callback = vcpu.pv.failsafe_callback;
-    push_and_enter(vcpu, frame, callback.address, callback.mask_events, frame.rcx, frame.r11, saved.ds, saved.es,
-                   saved.fs, saved.gs, frame.rip, visible_cs(vcpu, frame), visible_flags(vcpu, frame.rflags), frame.rsp,
-                   frame.ss);
+    std::uint64_t const cs = visible_cs(vcpu, frame);
+    std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
+    push_and_enter(vcpu, frame, callback.address, callback.mask_events, HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11),
+                   HV_SOURCE(saved.ds), HV_SOURCE(saved.es), HV_SOURCE(saved.fs), HV_SOURCE(saved.gs),
+                   HV_COMMON_SOURCES);
 }
+
+#undef HV_COMMON_SOURCES
+#undef HV_SOURCE
 
 } // namespace hv

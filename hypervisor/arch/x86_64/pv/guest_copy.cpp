@@ -93,6 +93,11 @@ HV_WORDS(7)
 HV_WORDS(8)
 #undef HV_WORDS
 
+bool port::store_short_to_guest(GuestVirtual destination, std::uint16_t value)
+{
+    return store_words(destination.raw(), value);
+}
+
 bool port::load_half_from_guest(std::uint32_t& half, GuestVirtual source)
 {
     return load_words(source.raw(), half);

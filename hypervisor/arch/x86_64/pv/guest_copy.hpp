@@ -29,11 +29,12 @@ namespace detail
 {
 
 // Volatile, although GCC's manual calls every asm goto so: one whose outputs nobody uses is dropped with its fault.
-[[gnu::always_inline]] inline bool store_word(std::uint64_t address, std::uint64_t value)
+template<typename Word>
+[[gnu::always_inline]] inline bool store_word(std::uint64_t address, Word value)
 {
     asm volatile goto("1: mov %0, %1\n\t" HV_FIXUP("1b", "%l2")
                       :
-                      : "r"(value), "m"(*reinterpret_cast<std::uint64_t*>(address))
+                      : "r"(value), "m"(*reinterpret_cast<Word*>(address))
                       : "memory"
                       : fault);
     return true;
@@ -66,9 +67,30 @@ template<typename... Word>
         return false;
     open_user_access();
     address -= 8;
-    bool const stored = (detail::store_word(address += 8, words) && ...);
+    if (!(detail::store_word(address += 8, words) && ...)) [[unlikely]]
+    {
+        close_user_access();
+        return false;
+    }
     close_user_access();
-    return stored;
+    return true;
+}
+
+// The same with functions that give the words, each called when its turn comes: few registers are needed at once.
+template<typename... Source>
+[[gnu::always_inline]] inline bool store_words_of(std::uint64_t address, Source&&... source)
+{
+    if (!may_start_guest_range(address)) [[unlikely]]
+        return false;
+    open_user_access();
+    address -= 8;
+    if (!(detail::store_word(address += 8, source()) && ...)) [[unlikely]]
+    {
+        close_user_access();
+        return false;
+    }
+    close_user_access();
+    return true;
 }
 
 template<typename... Word>
@@ -78,9 +100,13 @@ template<typename... Word>
         return false;
     open_user_access();
     address -= 8;
-    bool const loaded = (detail::load_word(address += 8, words) && ...);
+    if (!(detail::load_word(address += 8, words) && ...)) [[unlikely]]
+    {
+        close_user_access();
+        return false;
+    }
     close_user_access();
-    return loaded;
+    return true;
 }
 
 } // namespace hv

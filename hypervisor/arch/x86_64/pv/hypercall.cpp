@@ -16,22 +16,19 @@ namespace
 
 constexpr std::uint64_t kSyscallBytes = 2;
 
+// `number` fits into a byte.
 void record(Vcpu& vcpu, std::uint64_t number, std::uint64_t operation)
 {
-    vcpu.last_hypercalls[vcpu.last_hypercall_next++ % 8] =
-        static_cast<std::uint32_t>(number << 16 | (operation & 0xffff));
+    vcpu.last_hypercalls = vcpu.last_hypercalls << 8 | number;
+    vcpu.last_operations = vcpu.last_operations << 8 | static_cast<std::uint8_t>(operation);
 }
 
 // Back onto the SYSCALL with the progress in the registers; events get in between.
-void restart(TrapFrame& frame, HypercallArgs const& args)
+void restart(TrapFrame& frame, Caller const& caller)
 {
     frame.rip -= kSyscallBytes;
-    frame.rdi = args.value[0];
-    frame.rsi = args.value[1];
-    frame.rdx = args.value[2];
-    frame.r10 = args.value[3];
-    frame.r8 = args.value[4];
-    frame.r9 = args.value[5];
+    std::uint64_t* const registers[] = {&frame.rdi, &frame.rsi, &frame.rdx, &frame.r10, &frame.r8};
+    caller.for_each_resumed([&](unsigned index, std::uint64_t value) { *registers[index] = value; });
 }
 
 // The guest's system call: to the callback, or #UD at the instruction when there is none.
@@ -47,33 +44,67 @@ void guest_system_call(Vcpu& vcpu, TrapFrame& frame, Callback const& callback)
     bounce_to_kernel(vcpu, frame, {callback.address, callback.mask_events, false, 0});
 }
 
+// Its address anew, so that the usual way need not keep it.
+Caller const& found_again(Caller const& caller)
+{
+    Caller const* address;
+    asm("lea %1, %0" : "=r"(address) : "m"(caller));
+    return *address;
+}
+
+// From a frame that is complete.
+SyscallResult leave(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
+{
+    std::uint32_t const way = choose_return(cpu, vcpu, frame);
+    return {frame.rax, way};
+}
+
+// The result is no number for rax.
+[[gnu::noinline, gnu::cold]] SyscallResult finish_specially(CpuLocal& cpu, Caller const& caller, Errno error)
+{
+    TrapFrame& frame = guest_frame(cpu);
+    Vcpu& vcpu = *cpu.current;
+    if (error == Errno::Restart)
+    {
+        restart(frame, caller);
+        complete_syscall_frame(frame);
+    }
+    return leave(cpu, vcpu, frame);
+}
+
 } // namespace
 } // namespace hv
 
-std::uint32_t handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t rdx, std::uint64_t r10,
-                             std::uint64_t r8, std::uint64_t r9)
+SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t rdx, std::uint64_t r10,
+                             std::uint64_t r8, hv::CpuLocal& cpu)
 {
     using namespace hv;
-    CpuLocal& cpu = this_cpu();
     TrapFrame& frame = guest_frame(cpu);
     Vcpu& vcpu = *cpu.current;
     if (!vcpu.pv.in_kernel) [[unlikely]]
     {
+        complete_syscall_frame(frame);
         guest_system_call(vcpu, frame, vcpu.pv.syscall_callback);
-        return choose_return(cpu, vcpu, frame);
+        return leave(cpu, vcpu, frame);
     }
-    std::uint64_t const number = static_cast<std::uint32_t>(frame.rax);
+    std::uint64_t const number = clamped(static_cast<std::uint32_t>(frame.rax));
     if constexpr (config::kHypercallHistory)
         record(vcpu, number, rdi);
-    HypercallArgs args{{rdi, rsi, rdx, r10, r8, r9}};
-    CallResult const result = dispatch_hypercall(vcpu, number, args);
-    if (!result && result.error() == Errno::FrameReplaced) [[unlikely]]
-        return choose_return(cpu, vcpu, frame);
-    if (!result && result.error() == Errno::Restart) [[unlikely]]
-        restart(frame, args);
+    HypercallRow const& row = kHypercallTable[number];
+    count(vcpu, static_cast<Counter>(row.counter));
+    Caller caller(vcpu);
+    CallResult const result = row.call(rdi, rsi, rdx, r10, r8, caller);
+    std::uint64_t value;
+    if (result) [[likely]]
+        value = static_cast<std::uint64_t>(result.value());
+    else if (result.error() == Errno::Restart || result.error() == Errno::FrameReplaced)
+        return finish_specially(cpu, found_again(caller), result.error());
     else
-        frame.rax = register_value(result);
-    return choose_return_after_syscall(cpu, vcpu, frame);
+        value = register_value(result);
+    if (nothing_waits(cpu, vcpu)) [[likely]]
+        return {value, static_cast<std::uint32_t>(Return::Sysret)};
+    complete_syscall_frame(frame);
+    return {value, deliver_and_choose_return(vcpu)};
 }
 
 void handle_syscall32(hv::TrapFrame& frame)

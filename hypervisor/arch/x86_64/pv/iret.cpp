@@ -2,9 +2,12 @@
 // The iret hypercall: back to what the guest kernel interrupted, in either mode.
 #include <arch/x86_64/pv/iret.hpp>
 
+#include <arch/x86_64/entry/entry.hpp>
 #include <arch/x86_64/pv/guest_copy.hpp>
 #include <arch/x86_64/pv/mode.hpp>
+#include <arch/x86_64/pv/return.hpp>
 #include <core/domain/guest_iret.hpp>
+#include <core/trace/count.hpp>
 #include <port/port.hpp>
 
 namespace hv
@@ -18,32 +21,31 @@ constexpr std::uint64_t kFlagsDropped =
     (3u << 12) | (1u << 14) | (1u << 17) | (1u << 19) | (1u << 20); // IOPL NT VM VIF VIP
 constexpr std::uint64_t kInSystemCall = 1u << 8;                    // VGCF_in_syscall
 
-struct IretFrame
+[[gnu::cold, gnu::noinline]] void crash(Vcpu& vcpu, TrapFrame& frame, char const* reason)
 {
-    std::uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
-};
-static_assert(sizeof(IretFrame) == 72);
-
-bool read_frame(std::uint64_t address, IretFrame& f)
-{
-    return load_words(address, f.rax, f.r11, f.rcx, f.flags, f.rip, f.cs, f.rflags, f.rsp, f.ss);
+    complete_syscall_frame(frame);
+    crash_domain(vcpu.domain(), reason);
 }
 
 } // namespace
 
 void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
 {
-    IretFrame saved;
-    if (!read_frame(frame.rsp, saved))
+    struct
     {
-        crash_domain(vcpu.domain(), "the frame of its iret cannot be read");
+        std::uint64_t flags, rip, cs, rflags, rsp, ss;
+    } saved;
+    if (!load_words(frame.rsp, frame.rax, frame.r11, frame.rcx, saved.flags, saved.rip, saved.cs, saved.rflags,
+                    saved.rsp, saved.ss)) [[unlikely]]
+    {
+        crash(vcpu, frame, "the frame of its iret cannot be read");
         return;
     }
     if ((saved.cs & 3) == 3)
     {
         if (vcpu.pv.user_root == kInvalidMfn)
         {
-            crash_domain(vcpu.domain(), "iret to user mode without a user page table");
+            crash(vcpu, frame, "iret to user mode without a user page table");
             return;
         }
         enter_user_mode(vcpu);
@@ -53,7 +55,6 @@ void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
     frame.rip = saved.rip;
     frame.rflags = (saved.rflags & ~kFlagsDropped & 0xffffffff) | kFlagInterrupt | kFlagFixed;
     frame.rsp = saved.rsp;
-    frame.rax = saved.rax;
     if ((saved.flags & kInSystemCall) != 0)
     {
         frame.cs = layout::kSelectorGuestCode64;
@@ -64,14 +65,17 @@ void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
     {
         frame.cs = static_cast<std::uint16_t>(saved.cs | 3);
         frame.ss = static_cast<std::uint16_t>(saved.ss | 3);
-        frame.rcx = saved.rcx;
-        frame.r11 = saved.r11;
         frame.vector = 0;
         // A frame as SYSCALL would leave it can go back by SYSRET, which is much cheaper than IRET.
         if (frame.rcx == frame.rip && frame.r11 == frame.rflags)
             frame.vector = kVectorSyscall;
     }
-    vcpu.pv.nmi_masked = false;
+    if (vcpu.pv.nmi_masked) [[unlikely]]
+    {
+        vcpu.pv.nmi_masked = false;
+        if (load_acquire(vcpu.pv.nmi_pending))
+            port::request_schedule(port::cpu_id()); // the long way out delivers it
+    }
     vcpu.info->evtchn_upcall_mask = (saved.rflags & kFlagInterrupt) == 0;
 }
 
@@ -81,3 +85,12 @@ void port::guest_iret(Vcpu& vcpu)
 }
 
 } // namespace hv
+
+std::uint32_t handle_iret(hv::TrapFrame& frame, hv::CpuLocal& cpu)
+{
+    using namespace hv;
+    Vcpu& vcpu = *cpu.current;
+    count(vcpu, Counter::Call_iret);
+    return_to_guest_frame(vcpu, frame);
+    return choose_return(cpu, vcpu, frame);
+}

@@ -8,6 +8,7 @@
 #include <arch/x86_64/pv/guest_iret_instruction.hpp>
 #include <core/domain/roots.hpp>
 #include <core/emulate/page_table_write.hpp>
+#include <core/mm/deferred.hpp>
 #include <core/mm/device_memory.hpp>
 #include <core/mm/page_table.hpp>
 #include <core/mm/pte.hpp>
@@ -108,6 +109,19 @@ StoreOutcome drop_device_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t addre
     return write.commit(emulation.context(), plan) ? StoreOutcome::DoneWithTrap : StoreOutcome::Done;
 }
 
+// A store to what is there and read-only for the guest's own good; true when it has been carried out.
+[[gnu::noinline]] bool read_only_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
+{
+    StoreOutcome outcome = StoreOutcome::NotOurs;
+    if ((vcpu.domain().vm_assist & (1u << VMASST_TYPE_writable_pagetables)) != 0)
+        outcome = emulate_table_store(vcpu, frame, address);
+    if (outcome == StoreOutcome::NotOurs && vcpu.domain().control)
+        outcome = drop_device_store(vcpu, frame, address);
+    if (outcome == StoreOutcome::DoneWithTrap)
+        deliver_exception(vcpu, frame, kDebug, 0);
+    return outcome != StoreOutcome::NotOurs;
+}
+
 bool may_be_table_store(Vcpu const& vcpu, std::uint32_t error)
 {
     return vcpu.pv.in_kernel && (error & (kErrorPresent | kErrorWrite | kErrorFetch)) == (kErrorPresent | kErrorWrite);
@@ -117,27 +131,23 @@ bool may_be_table_store(Vcpu const& vcpu, std::uint32_t error)
 
 void guest_page_fault(Vcpu& vcpu, TrapFrame& frame, std::uint64_t address)
 {
-    if (int const page = ldt_window_page(vcpu, address); page >= 0)
+    // Most faults are of pages that are not there, and those are the guest's own business wherever they are.
+    if ((frame.error_code & kErrorPresent) != 0)
     {
-        if (!map_ldt_page(vcpu, static_cast<unsigned>(page)))
-            ldt_fault_to_guest(vcpu, frame, address);
-        return;
-    }
-    if (may_be_table_store(vcpu, frame.error_code) && is_guest_address(address))
-    {
-        StoreOutcome outcome = StoreOutcome::NotOurs;
-        if ((vcpu.domain().vm_assist & (1u << VMASST_TYPE_writable_pagetables)) != 0)
-            outcome = emulate_table_store(vcpu, frame, address);
-        if (outcome == StoreOutcome::NotOurs && vcpu.domain().control)
-            outcome = drop_device_store(vcpu, frame, address);
-        if (outcome == StoreOutcome::DoneWithTrap)
-            deliver_exception(vcpu, frame, kDebug, 0);
-        if (outcome != StoreOutcome::NotOurs)
+        if (may_be_table_store(vcpu, frame.error_code) && is_guest_address(address) &&
+            read_only_store(vcpu, frame, address))
+            return;
+        bool const supervisor_read = (frame.error_code & (kErrorWrite | kErrorUser)) == 0;
+        if (supervisor_read && is_guest_address(address) && emulate_guest_iret_instruction(vcpu, frame))
             return;
     }
-    bool const supervisor_read = (frame.error_code & (kErrorPresent | kErrorWrite | kErrorUser)) == kErrorPresent;
-    if (supervisor_read && is_guest_address(address) && emulate_guest_iret_instruction(vcpu, frame))
-        return;
+    else if (address >= kHypervisorStart && address < kHypervisorEnd) [[unlikely]]
+        if (int const page = ldt_window_page(vcpu, address); page >= 0)
+        {
+            if (!map_ldt_page(vcpu, static_cast<unsigned>(page)))
+                ldt_fault_to_guest(vcpu, frame, address);
+            return;
+        }
     deliver_page_fault(vcpu, frame, address, frame.error_code);
 }
 

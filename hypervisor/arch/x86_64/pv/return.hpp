@@ -9,36 +9,33 @@ namespace hv
 {
 
 // Nothing has to be done on this CPU, and nothing delivered to the vCPU, before it goes on. Mostly there is not even
-// anything that its mask holds back, which one test tells.
+// anything that its mask holds back, which one test tells. NMIs need no look: who sends one makes the CPU choose again,
+// and so does the iret that ends the masking; that leads through do_what_waits().
 inline bool nothing_waits(CpuLocal const& cpu, Vcpu const& vcpu)
 {
     std::uint32_t const work = load_acquire(cpu.work);
-    bool const nmi = vcpu.pv.nmi_pending;
-    if ((work | load_relaxed(vcpu.info->evtchn_upcall_pending) | nmi) == 0) [[likely]]
+    if ((work | load_relaxed(vcpu.info->evtchn_upcall_pending)) == 0) [[likely]]
         return true;
-    return work == 0 && (!nmi || vcpu.pv.nmi_masked) && !event_pending(vcpu);
+    return work == 0 && !event_pending(vcpu);
 }
 
-// SYSRET would trap in the guest after one more instruction than the frame says.
-inline bool single_steps(TrapFrame const& frame)
-{
-    constexpr std::uint64_t kFlagTrap = 1u << 8;
-    return (frame.rflags & kFlagTrap) != 0;
-}
+inline constexpr std::uint32_t kFlagTrap = 1u << 8;
 
 // SYSRET gives the guest exactly what the frame says. A rip that is not canonical would fault in ring 0 on the guest's
-// stack (XSA-7).
+// stack (XSA-7); with TF it would trap in the guest after one more instruction than the frame says.
 inline bool sysret_is_exact(TrapFrame const& frame)
 {
     return frame.vector == kVectorSyscall && frame.cs == layout::kSelectorGuestCode64 &&
-           frame.ss == layout::kSelectorGuestData && is_canonical(frame.rip) && !single_steps(frame);
+           frame.ss == layout::kSelectorGuestData && is_canonical(frame.rip) && (frame.rflags & kFlagTrap) == 0;
 }
 
-// The same for a frame that SYSCALL made and in which only registers have changed since, or rip went back onto the
-// SYSCALL. It lay in canonical memory, so the address behind it is canonical but at the very end of the lower half.
-inline bool sysret_is_exact_after_syscall(TrapFrame const& frame)
+// Puts into a frame of SYSCALL what entry.S leaves out of it.
+inline void complete_syscall_frame(TrapFrame& frame)
 {
-    return frame.rip >> 47 != 1 && !single_steps(frame);
+    frame.rcx = frame.rip;
+    frame.r11 = frame.rflags;
+    frame.cs = layout::kSelectorGuestCode64;
+    frame.ss = layout::kSelectorGuestData;
 }
 
 enum class Return : std::uint32_t // what the handlers of entries tell entry.S
@@ -57,16 +54,6 @@ inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame co
     if (!nothing_waits(cpu, vcpu)) [[unlikely]]
         return deliver_and_choose_return(vcpu);
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
-}
-
-// For a frame to which sysret_is_exact_after_syscall() applies.
-inline std::uint32_t choose_return_after_syscall(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
-{
-    if (!nothing_waits(cpu, vcpu)) [[unlikely]]
-        return deliver_and_choose_return(vcpu);
-    if (!sysret_is_exact_after_syscall(frame)) [[unlikely]]
-        return static_cast<std::uint32_t>(Return::Iret);
-    return static_cast<std::uint32_t>(Return::Sysret);
 }
 
 } // namespace hv

@@ -49,7 +49,7 @@ void finish_emulation(Vcpu& vcpu, TrapFrame& frame, emulate::EmulationResult con
 
 // `int n` through a gate that CPL 3 may not use. The vector is read from the instruction: QEMU 7.2 reports 16n+2 in the
 // error code, hardware 8n+2.
-void software_interrupt(Vcpu& vcpu, TrapFrame& frame)
+[[gnu::noinline]] void software_interrupt(Vcpu& vcpu, TrapFrame& frame)
 {
     std::uint8_t code[2] = {};
     bool const read = copy_from_guest_partly(code, frame.rip, 2) == 2;
@@ -69,7 +69,7 @@ void software_interrupt(Vcpu& vcpu, TrapFrame& frame)
     bounce_to_kernel(vcpu, frame, {trap.address, (trap.flags & 4) != 0, false, 0});
 }
 
-void general_protection(Vcpu& vcpu, TrapFrame& frame)
+[[gnu::noinline]] void general_protection(Vcpu& vcpu, TrapFrame& frame)
 {
     if ((frame.error_code & kErrorIdt) != 0)
     {
@@ -85,14 +85,14 @@ void general_protection(Vcpu& vcpu, TrapFrame& frame)
     finish_emulation(vcpu, frame, emulate::emulate_privileged(emulation.context()), kGeneralProtection, 0);
 }
 
-void invalid_opcode(Vcpu& vcpu, TrapFrame& frame)
+[[gnu::noinline]] void invalid_opcode(Vcpu& vcpu, TrapFrame& frame)
 {
     GuestEmulation emulation(vcpu, frame);
     finish_emulation(vcpu, frame, emulate::emulate_invalid_opcode(emulation.context()), kInvalidOpcode, 0);
 }
 
 // #NM: the guest set its virtual TS. The ABI clears it with the delivery.
-void device_not_available(Vcpu& vcpu, TrapFrame& frame)
+[[gnu::noinline]] void device_not_available(Vcpu& vcpu, TrapFrame& frame)
 {
     bool const switched = vcpu.pv.fpu_task_switched;
     vcpu.pv.fpu_task_switched = false;
@@ -102,7 +102,7 @@ void device_not_available(Vcpu& vcpu, TrapFrame& frame)
 }
 
 // Conditions accumulate in the guest's DR6; ours starts clean for the next time.
-void debug_exception(Vcpu& vcpu, TrapFrame& frame)
+[[gnu::noinline]] void debug_exception(Vcpu& vcpu, TrapFrame& frame)
 {
     std::uint64_t dr6;
     asm volatile("mov %%dr6, %0" : "=r"(dr6));
@@ -111,7 +111,7 @@ void debug_exception(Vcpu& vcpu, TrapFrame& frame)
     deliver_exception(vcpu, frame, kDebug, 0);
 }
 
-void non_maskable_interrupt()
+[[gnu::noinline]] void non_maskable_interrupt()
 {
     if (is_panicking())
         stop_for_panic();

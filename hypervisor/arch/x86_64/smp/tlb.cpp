@@ -71,6 +71,12 @@ void spin_wait()
     serve_flush();
 }
 
+extern "C" void spin_step();
+extern "C" void spin_step()
+{
+    spin_wait();
+}
+
 void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     CpuId const self{this_cpu().id};

@@ -22,7 +22,8 @@ protected:
     // As the entry code notes a call.
     static void note(Vcpu& vcpu, std::uint32_t number, std::uint32_t operation)
     {
-        vcpu.last_hypercalls[vcpu.last_hypercall_next++ % 8] = number << 16 | operation;
+        vcpu.last_hypercalls = vcpu.last_hypercalls << 8 | number;
+        vcpu.last_operations = vcpu.last_operations << 8 | operation;
     }
 };
 

@@ -36,6 +36,20 @@ TEST_F(VcpuInfo, ThePrivatePageOutlivesTheMove)
     heap_free(fresh, sizeof(abi::vcpu_info));
 }
 
+TEST_F(VcpuInfo, MayOverlapTheOldPlace)
+{
+    // Found by the fuzzer: a guest that names a place in its shared_info a little behind the old one.
+    Domain& guest = domain(1);
+    Vcpu& vcpu = *guest.vcpus[0];
+    std::uint32_t const offset = 48; // of 64 bytes
+    for (unsigned word = 0; word < 8; ++word)
+        reinterpret_cast<std::uint64_t*>(vcpu.info)[word] = 0x100 + word;
+    vcpu.info->evtchn_upcall_pending = 1;
+    ASSERT_TRUE(register_vcpu_info(vcpu, GuestFrame{guest.shared_info_frame.raw()}, offset));
+    ASSERT_EQ(reinterpret_cast<std::byte*>(vcpu.info), reinterpret_cast<std::byte*>(guest.shared_info) + offset);
+    EXPECT_EQ(reinterpret_cast<std::uint64_t*>(vcpu.info)[2], 0x102u) << "cr2, as it was in the old place";
+}
+
 TEST_F(VcpuInfo, OfTwoRegistrationsAtOnceOneCounts)
 {
     // Two vCPUs of a guest register the same third one: both once succeeded, and one frame kept a reference for ever.

@@ -6,6 +6,7 @@
 
 #include <core/domain/range_set.hpp>
 #include <core/mm/allocator.hpp>
+#include <core/mm/deferred.hpp>
 #include <core/mm/device_memory.hpp>
 #include <core/mm/frame_table.hpp>
 
