@@ -105,7 +105,7 @@ private:
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
     void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);
 
-    SpinLock lock_;
+    SpinLock lock_{LockRank::EventPorts};
     Domain& domain_;
     std::uint32_t const limit_;    // ports are below this
     std::uint32_t allocated_ = 0;  // ports whose records exist; grows by pages, published with release

@@ -73,6 +73,7 @@ std::uint32_t handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
         restart(frame, args);
     else
         frame.rax = register_value(result);
+    expect_no_lock_held();
     return choose_return_after_syscall(cpu, vcpu, frame);
 }
 
