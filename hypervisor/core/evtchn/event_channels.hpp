@@ -79,6 +79,7 @@ public:
 
     [[nodiscard]] std::uint32_t active_ports() const { return active_; } // for reports, racy
     [[nodiscard]] std::uint32_t port_limit() const { return limit_; }
+    [[nodiscard]] FifoState const* fifo() const { return load_acquire(fifo_); } // for recounts: nobody changes it
 
 private:
     friend Result<void> events_create(Domain& domain, std::uint32_t max_port);
