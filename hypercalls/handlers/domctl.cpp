@@ -18,7 +18,7 @@ namespace
 {
 
 // One domctl at a time: a domain found living stays so until the call that found it is over.
-SpinLock domctl_lock;
+SpinLock domctl_lock{LockRank::Domctl};
 
 struct Turn
 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Ticket lock and scoped guards, annotated for clang's thread-safety analysis.
 //
+// Every lock has a rank (lib/lock_ranks.def) that says in which order locks are taken; debug builds check it.
+//
 // The hypervisor runs with interrupts off from entry to exit, so no lock has an interrupt-safe variant. A CPU that
 // waits must still answer TLB shootdowns, or two CPUs could wait for each other: the slow path polls for them through
 // `spin_wait()`, which the port supplies and which takes no lock.
@@ -8,8 +10,10 @@
 
 #include <lib/atomic.hpp>
 #include <lib/bug.hpp>
+#include <lib/lock_rank.hpp>
 
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__clang__)
 #define HV_THREAD_ANNOTATION(x) __attribute__((x))
@@ -31,46 +35,93 @@ namespace hv
 // One step of waiting: PAUSE, and serve a pending TLB shootdown of this CPU. Supplied by the port; takes no lock.
 void spin_wait();
 
-class HV_CAPABILITY("spinlock") SpinLock
+class alignas(std::uint32_t) HV_CAPABILITY("spinlock") SpinLock
 {
 public:
-    constexpr SpinLock() = default;
+    explicit constexpr SpinLock(LockRank rank) : rank_(rank) {}
     SpinLock(SpinLock const&) = delete;
     SpinLock& operator=(SpinLock const&) = delete;
 
     void lock() HV_ACQUIRE()
     {
-        std::uint32_t const ticket = fetch_add(next_, 1u);
+        if constexpr (kCheckLocks)
+            detail::check_lock_order(this, rank_);
+        Ticket const ticket = fetch_add(next_, Ticket{1});
         if (load_acquire(serving_) != ticket) [[unlikely]]
             wait_for(ticket);
+        note_taken();
+    }
+
+    // `wait_step` in place of spin_wait(), which it has to call: for whoever must serve more than TLB shootdowns meanwhile.
+    template<typename WaitStep>
+    void lock(WaitStep wait_step) HV_ACQUIRE()
+    {
+        if constexpr (kCheckLocks)
+            detail::check_lock_order(this, rank_);
+        Ticket const ticket = fetch_add(next_, Ticket{1});
+        while (load_acquire(serving_) != ticket)
+            wait_step();
+        note_taken();
     }
 
     bool try_lock() HV_TRY_ACQUIRE(true)
     {
-        std::uint32_t serving = load_relaxed(serving_);
-        return compare_exchange(next_, serving, serving + 1);
+        Ticket serving = load_relaxed(serving_);
+        if (!compare_exchange(next_, serving, static_cast<Ticket>(serving + 1)))
+            return false;
+        note_taken();
+        return true;
     }
 
     // One instruction, since only the holder writes `serving_`; a plain store is a release on this architecture.
-    void unlock() HV_RELEASE() { asm volatile("incl %0" : "+m"(serving_) : : "memory", "cc"); }
+    void unlock() HV_RELEASE()
+    {
+        if constexpr (kCheckLocks)
+        {
+            detail::note_lock_released(this, rank_);
+            store_release(serving_, serving_ + 1);
+        }
+        else
+            asm volatile("incl %0" : "+m"(serving_) : : "memory", "cc");
+    }
 
     [[nodiscard]] bool is_locked() const { return load_relaxed(next_) != load_relaxed(serving_); }
 
 private:
-    void wait_for(std::uint32_t ticket) const
+    // Checked locks have the size of the others, so that the structures around them stay what they are. There are far
+    // fewer CPUs than short tickets.
+    using Ticket = std::conditional_t<kCheckLocks, std::uint16_t, std::uint32_t>;
+    struct NoRank
+    {
+        explicit constexpr NoRank(LockRank) {}
+        constexpr operator LockRank() const { return {}; }
+    };
+
+    void wait_for(Ticket ticket) const
     {
 #ifdef HV_FREESTANDING
         // Assembly that changes no register (arch/x86_64/smp/spin.S): the usual way keeps everything where it is.
-        asm volatile("call spin_until_served" : : "D"(&serving_), "S"(ticket) : "memory", "cc");
-#else
+        if constexpr (!kCheckLocks)
+        {
+            asm volatile("call spin_until_served" : : "D"(&serving_), "S"(ticket) : "memory", "cc");
+            return;
+        }
+#endif
         while (load_acquire(serving_) != ticket)
             spin_wait();
-#endif
     }
 
-    std::uint32_t next_ = 0;
-    std::uint32_t serving_ = 0;
+    void note_taken()
+    {
+        if constexpr (kCheckLocks)
+            detail::note_lock_taken(this, rank_);
+    }
+
+    Ticket next_ = 0;
+    Ticket serving_ = 0;
+    [[no_unique_address]] std::conditional_t<kCheckLocks, LockRank, NoRank> rank_;
 };
+static_assert(sizeof(SpinLock) == 8);
 
 class HV_SCOPED_CAPABILITY Guard
 {
@@ -84,7 +135,7 @@ private:
     SpinLock& lock_;
 };
 
-// Takes two locks of one rank in address order; the same lock twice is taken once.
+// Takes two locks of one rank in address order (LockSiblings::ByAddress); the same lock twice is taken once.
 class PairGuard
 {
 public:

@@ -4,6 +4,7 @@
 
 #include "machine.hpp"
 
+#include <core/evtchn/event_channels.hpp>
 #include <core/grant/grant_table.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/mm/device_memory.hpp>
@@ -80,6 +81,7 @@ private:
     {
         for (std::uint32_t id = 0; id < domain.vcpu_count; ++id)
             take_vcpu(*domain.vcpus[id]);
+        take_event_words(domain);
         for (std::uint32_t handle = 0; domain.grants != nullptr && handle < kHandlesLooked; ++handle)
             take_grant_mapping(domain, handle);
     }
@@ -126,6 +128,15 @@ private:
         }
         if (vcpu.info_frame != kInvalidMfn)
             take_use(vcpu.info_frame, FrameType::Writable);
+        if (vcpu.fifo != nullptr)
+            take_use(vcpu.fifo->frame, FrameType::Writable);
+    }
+
+    void take_event_words(Domain const& domain)
+    {
+        FifoState const* const fifo = domain.events != nullptr ? domain.events->fifo() : nullptr;
+        for (std::uint32_t page = 0; fifo != nullptr && page < fifo->pages; ++page)
+            take_use(fifo->frames[page], FrameType::Writable);
     }
 
     void take_descriptors(Domain const& domain, Mfn frame)

@@ -217,6 +217,13 @@ void bug(char const* what, char const* file, int line)
     std::abort();
 }
 
+// A thread takes the parts of several CPUs in turn, and several threads may act as the tools' CPU.
+HeldLocks* held_locks()
+{
+    static thread_local HeldLocks held[host::kCpus + 1];
+    return &held[host::current_cpu];
+}
+
 void log_write(LogLevel level, char const* text, std::size_t length)
 {
     console().log(level, {text, length});

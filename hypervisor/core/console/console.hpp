@@ -65,7 +65,7 @@ private:
     void put(std::span<char const> text, bool to_ring);
     void put_prefix();
 
-    SpinLock lock_;
+    SpinLock lock_{LockRank::Console};
     bool locking_ = true;
     ConsoleInput input_;
     char first_memory_[16384] = {};

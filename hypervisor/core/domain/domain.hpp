@@ -62,15 +62,15 @@ public:
     [[nodiscard]] Mfn resolve(GuestFrame frame) const { return Mfn{frame.raw()}; }
     [[nodiscard]] GuestFrame expose(Mfn mfn) const { return GuestFrame{mfn.raw()}; }
 
-    bool control = false;                     // the control domain: may use every privileged call
-    Life life = Life::Building;               // changes under lifecycle_lock, read anywhere (acquire)
-    std::uint32_t references = 1;             // atomic
-    SpinLock lifecycle_lock;                  // life, pause, shutdown
-    std::uint32_t controller_pause_count = 1; // XEN_DOMCTL_pausedomain, at most 255
-    std::uint32_t system_pause_count = 0;     // our own reasons, atomic
-    SpinLock context_lock;      // first contexts of vCPUs, and where their vcpu_info lies; before mmu_lock
-    bool shutting_down = false; // SCHEDOP_shutdown called; vCPUs are being descheduled
-    bool shut_down = false;     // every vCPU is descheduled: the tools may look
+    bool control = false;                         // the control domain: may use every privileged call
+    Life life = Life::Building;                   // changes under lifecycle_lock, read anywhere (acquire)
+    std::uint32_t references = 1;                 // atomic
+    SpinLock lifecycle_lock{LockRank::Lifecycle}; // life, pause, shutdown
+    std::uint32_t controller_pause_count = 1;     // XEN_DOMCTL_pausedomain, at most 255
+    std::uint32_t system_pause_count = 0;         // our own reasons, atomic
+    SpinLock context_lock{LockRank::VcpuContext}; // first contexts of vCPUs, and where their vcpu_info lies
+    bool shutting_down = false;                   // SCHEDOP_shutdown called; vCPUs are being descheduled
+    bool shut_down = false;                       // every vCPU is descheduled: the tools may look
     std::uint32_t shutdown_code = 0;
 
     std::uint32_t vcpu_count = 0; // created so far; vcpus[0..vcpu_count) are non-null
@@ -79,8 +79,8 @@ public:
 
     // Memory. page_lock guards the lists and counts; mmu_lock every page-table entry of this domain and every
     // transition of its frames to or from a page-table or descriptor type. Order: mmu_lock before page_lock.
-    SpinLock mmu_lock;
-    SpinLock page_lock;
+    SpinLock mmu_lock{LockRank::MmuTables};
+    SpinLock page_lock{LockRank::DomainPages};
     PageList pages;                 // guest RAM
     PageList relinquished_pages;    // RAM of a dying domain that others still refer to
     std::uint8_t relinquishing = 0; // destroy_domain() is at work; atomic

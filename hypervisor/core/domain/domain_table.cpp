@@ -11,7 +11,7 @@ namespace hv
 namespace
 {
 
-SpinLock table_lock;
+SpinLock table_lock{LockRank::DomainTable};
 Domain* table[kFirstReservedDomain];
 std::uint64_t present[(kFirstReservedDomain + 63) / 64];
 std::uint64_t present_summary[8]; // bit n: present[n] is not 0

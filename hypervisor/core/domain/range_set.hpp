@@ -43,7 +43,7 @@ private:
     void replace(std::uint32_t index, std::uint32_t removed, Range const* inserted, std::uint32_t count)
         HV_REQUIRES(lock_);
 
-    mutable SpinLock lock_;
+    mutable SpinLock lock_{LockRank::Ranges};
     Range* ranges_ HV_GUARDED_BY(lock_) = nullptr;
     std::uint32_t count_ HV_GUARDED_BY(lock_) = 0;
     std::uint32_t capacity_ HV_GUARDED_BY(lock_) = 0;

@@ -32,7 +32,7 @@ private:
     void write_command(EmulationPort& machine, std::uint8_t value) HV_REQUIRES(lock_);
     void write_counter(EmulationPort& machine, std::uint8_t value) HV_REQUIRES(lock_);
 
-    SpinLock lock_;
+    SpinLock lock_{LockRank::LegacyPorts};
     std::uint64_t start_ HV_GUARDED_BY(lock_) = 0; // ns when channel 2 was last loaded or its gate opened
     std::uint32_t reload_ HV_GUARDED_BY(lock_) = 0x10000;
     std::uint16_t latched_ HV_GUARDED_BY(lock_) = 0;

@@ -24,7 +24,7 @@ enum class ChannelState : std::uint8_t // values of EVTCHNOP_status
 
 struct Channel
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::EventChannel};
     ChannelState state = ChannelState::Closed;
     std::uint8_t priority = 7;      // FIFO, 0 highest
     std::uint8_t last_priority = 7; // FIFO: the queue it was last put on, since it may still be that queue's tail

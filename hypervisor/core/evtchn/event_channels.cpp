@@ -49,6 +49,9 @@ bool EventChannels::grow()
     auto* const page = reinterpret_cast<Channel*>(allocate_zeroed_page());
     if (page == nullptr)
         return false;
+    if constexpr (kCheckLocks) // the rank, which zeroes are not
+        for (std::uint32_t i = 0; i < kChannelsPerPage; ++i)
+            new (&page[i].lock) SpinLock(LockRank::EventChannel);
     pages_[allocated_ / kChannelsPerPage] = page;
     store_release(allocated_, allocated_ + kChannelsPerPage);
     return true;

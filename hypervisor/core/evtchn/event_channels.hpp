@@ -79,6 +79,7 @@ public:
 
     [[nodiscard]] std::uint32_t active_ports() const { return active_; } // for reports, racy
     [[nodiscard]] std::uint32_t port_limit() const { return limit_; }
+    [[nodiscard]] FifoState const* fifo() const { return load_acquire(fifo_); } // for recounts: nobody changes it
 
 private:
     friend Result<void> events_create(Domain& domain, std::uint32_t max_port);
@@ -112,7 +113,7 @@ private:
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
     void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);
 
-    SpinLock lock_;
+    SpinLock lock_{LockRank::EventPorts};
     Domain& domain_;
     std::uint32_t const limit_;    // ports are below this
     std::uint32_t allocated_ = 0;  // ports whose records exist; grows by pages, published with release

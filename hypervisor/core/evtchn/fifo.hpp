@@ -22,7 +22,7 @@ class Domain;
 
 struct FifoQueue
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::FifoQueue};
     std::uint32_t tail = 0; // last event put on it, 0 = none; it may have been consumed since
 };
 

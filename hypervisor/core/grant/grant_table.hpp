@@ -150,7 +150,7 @@ private:
     GrantMapping* mapping(std::uint32_t handle) HV_REQUIRES(maptrack_lock_);
 
     Domain& domain_;
-    SpinLock lock_;
+    SpinLock lock_{LockRank::GrantTable};
     bool ended_ = false;
     std::uint32_t const max_frames_;
     std::uint32_t const max_version_;
@@ -161,7 +161,7 @@ private:
     GrowingArray<Mfn> status_frames_;
     GrowingArray<UseRecord*> records_; // pages of use records, made at first use
 
-    SpinLock maptrack_lock_;
+    SpinLock maptrack_lock_{LockRank::GrantHandles};
     std::uint32_t const max_handles_;
     std::uint32_t handle_count_ = 0; // records that exist
     std::uint32_t free_handle_ = 0;  // + 1; 0 = none

@@ -67,7 +67,7 @@ struct Line
     explicit Line(Irq gsi_, LineMode mode_); // a controller's line
     explicit Line(MsiSource const& source_); // a message
 
-    SpinLock lock;
+    SpinLock lock{LockRank::InterruptLine};
     Kind const kind;
     LineMode mode{Trigger::Edge, Polarity::High};
     Irq const gsi{};

@@ -27,7 +27,7 @@ constexpr std::uint32_t kMsiMaskable = 1u << 8;
 constexpr std::uint32_t kEntryBytes = 16;
 constexpr std::uint32_t kEntryMasked = 1;
 
-constinit SpinLock registers_lock; // mask bits of a function share a register
+constinit SpinLock registers_lock{LockRank::MessageRegisters}; // mask bits of a function share a register
 
 std::uint32_t read(PciFunction function, std::uint32_t offset, unsigned bytes)
 {

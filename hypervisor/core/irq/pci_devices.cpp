@@ -29,7 +29,7 @@ struct Announced
     Announced* next = nullptr;
 };
 
-constinit SpinLock list_lock;
+constinit SpinLock list_lock{LockRank::PciDevices};
 constinit Announced* list = nullptr; // list_lock
 
 Announced* find(PciFunction function) HV_REQUIRES(list_lock)

@@ -16,7 +16,7 @@ namespace
 
 constexpr std::uint32_t kMaxGsis = 256;
 
-constinit SpinLock mapping_lock;
+constinit SpinLock mapping_lock{LockRank::PirqMapping};
 constinit Line* gsi_lines[kMaxGsis]{}; // made at first use, never freed; mapping_lock
 
 std::uint32_t gsi_end()

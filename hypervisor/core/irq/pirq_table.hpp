@@ -16,7 +16,7 @@ public:
     bool create();  // false: no memory
     void destroy(); // nothing is mapped
 
-    SpinLock lock; // slots, eoi page
+    SpinLock lock{LockRank::PirqTable}; // slots, eoi page
 
     [[nodiscard]] Pirq* find(std::uint32_t number) const HV_REQUIRES(lock)
     {

@@ -23,7 +23,7 @@ public:
     void give(Mfn first, unsigned order) HV_REQUIRES(lock);
     [[nodiscard]] std::uint64_t free_frames() const { return load_relaxed(free_); }
 
-    SpinLock lock;
+    SpinLock lock{LockRank::FreeFrames};
 
 private:
     static constexpr std::uint64_t kFlagFreeHead = 1ull << 35; // in FrameInfo::ownership

@@ -17,7 +17,7 @@ struct Ranges
         Mfn first;
         Mfn end;
     };
-    SpinLock lock;
+    SpinLock lock{LockRank::DeviceFrames};
     Range list[kCapacity];
     unsigned count = 0;
 

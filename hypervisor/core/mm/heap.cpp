@@ -48,7 +48,7 @@ static_assert(sizeof(Slab) == 64);
 
 struct SizeClass
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::HeapClass};
     List<Slab, &Slab::link> partial HV_GUARDED_BY(lock);
 };
 

@@ -18,6 +18,7 @@ void wait_until_off(Vcpu const& vcpu)
 {
     if (&vcpu == port::current())
         return;
+    expect_no_lock_held(); // the other CPU may have to wait for it before it gets to where it lets the vCPU go
     while (load_acquire(vcpu.sched.running))
         spin_wait();
 }

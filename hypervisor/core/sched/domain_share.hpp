@@ -22,7 +22,7 @@ struct DomainShare
 
     // The cap: `budget` nanoseconds of CPU are left in this period. Refilled by the timer; units that find it used up
     // wait on `parked`. The lock nests inside run queue locks.
-    SpinLock lock;
+    SpinLock lock{LockRank::DomainShare};
     std::int64_t budget = 0;
     std::int64_t budget_per_period = 0; // 0 = no cap
     List<SchedUnit, &SchedUnit::park_link> parked;

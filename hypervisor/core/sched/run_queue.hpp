@@ -30,7 +30,7 @@ struct LessServed
 // kMaxLag is forgiven.
 struct alignas(64) RunQueue
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::RunQueue};
     LeftistHeap<SchedUnit, LessServed> heap;
     SchedUnit* current = nullptr; // picked here; nullptr: idle
     std::int64_t floor = 0;       // the queue's present virtual time

@@ -15,7 +15,7 @@ inline constexpr std::uint64_t kSecond = 1'000'000'000;
 
 struct WallClockState
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::WallClock};
     std::uint64_t at_boot = 0; // nanoseconds of Unix time at system time 0
     std::uint32_t generation = 1;
 };
@@ -26,7 +26,7 @@ constinit WallClockState wall;
 // agree to the bit and never need a refresh.
 struct StableLine
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::StableClock};
     std::uint64_t tsc = 0;
     Nanoseconds system_time{};
     bool valid = false;

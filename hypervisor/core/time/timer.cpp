@@ -18,7 +18,7 @@ struct Earlier
 
 struct alignas(64) TimerHeap
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::TimerHeap};
     LeftistHeap<Timer, Earlier> heap;
     Nanoseconds programmed{}; // what the hardware was last set to, 0 = off; touched by its own CPU only
     Timer* running = nullptr; // whose callback runs now; atomic
@@ -90,6 +90,7 @@ void timer_cancel(Timer& timer)
 
 void timer_cancel_sync(Timer& timer)
 {
+    expect_no_lock_held();
     disarm(timer);
     for (std::uint32_t cpu = 0; cpu < port::online_cpus(); ++cpu)
         while (cpu != port::cpu_id().raw() && load_acquire(heaps[cpu].running) == &timer)

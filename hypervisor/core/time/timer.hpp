@@ -30,16 +30,16 @@ struct Timer : HeapNode<Timer>
     Callback callback = nullptr;
     void* context = nullptr;
     Nanoseconds deadline{};
-    SpinLock setting;      // held by whoever sets it
-    std::uint32_t cpu = 0; // whose heap it is, or was last, on; changes while `set` is false
-    bool set = false;      // on a heap; changes under that heap's lock
+    SpinLock setting{LockRank::TimerSetting}; // held by whoever sets it
+    std::uint32_t cpu = 0;                    // whose heap it is, or was last, on; changes while `set` is false
+    bool set = false;                         // on a heap; changes under that heap's lock
 };
 
 // (Re)arms the timer on this CPU. A deadline in the past fires as soon as this CPU leaves the hypervisor.
 void timer_set(Timer& timer, Nanoseconds deadline);
 // Disarms it; the callback may still be running on another CPU when this returns.
 void timer_cancel(Timer& timer);
-// Disarms it and waits for a callback running on another CPU. Not from the callback itself; hold no lock it takes.
+// Disarms it and waits for a callback running on another CPU. Not from the callback itself; hold no lock.
 void timer_cancel_sync(Timer& timer);
 
 // Runs what has expired on this CPU and programs the hardware for the rest. Called on the exit path when the one-shot

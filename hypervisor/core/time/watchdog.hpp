@@ -16,7 +16,7 @@ class Domain;
 
 struct Watchdogs
 {
-    SpinLock lock;
+    SpinLock lock{LockRank::Watchdogs};
     std::array<bool, 2> used{};
     std::array<Timer, 2> timer;
 };

@@ -174,6 +174,7 @@ void set_context_in_steps(World& world, Input& input, Player& player)
         return;
     }
     auto* const context = heap_new<abi::vcpu_guest_context>();
+    context->flags = input.ConsumeBool() ? VGCF_in_kernel : 0;
     context->ctrlreg[3] = world.some_frame(input, player).raw() << kPageShift;
     context->ctrlreg[1] = input.ConsumeBool() ? world.some_frame(input, player).raw() << kPageShift : 0;
     context->gdt_ents = input.ConsumeIntegralInRange<unsigned>(0, 600);
@@ -262,7 +263,67 @@ void any_memory_row(World&, Input& input, Player& player)
     player.guest.call(__HYPERVISOR_memory_op, row, block);
 }
 
+// Rows of event_channel_op: ports, control blocks among the pool's frames, resets in the middle of it all.
+constexpr unsigned kEventRows[] = {
+#define HV_SUBOP(group, number, name, function, direction, privilege, preempt, errors, doc) number,
+#include <hypercalls/table/event_channel_op.def>
+#undef HV_SUBOP
+};
+
+void any_event_row(World& world, Input& input, Player& player)
+{
+    unsigned const row = kEventRows[input.ConsumeIntegral<std::uint8_t>() % std::size(kEventRows)];
+    std::uint64_t const block = host::guest_allocate(64);
+    auto* const words = static_cast<std::uint32_t*>(host::guest_data(block));
+    for (unsigned i = 0; i < 8; ++i) // small numbers: ports and vCPUs that exist
+        words[i] = input.ConsumeIntegral<std::uint8_t>() % 8;
+    if (row == EVTCHNOP_init_control)
+        *reinterpret_cast<abi::evtchn_init_control*>(words) = {
+            world.some_frame(input, player).raw(), words[2] * 8, words[3] % 3, 0, {}};
+    else if (row == EVTCHNOP_expand_array)
+        *reinterpret_cast<abi::evtchn_expand_array*>(words) = {world.some_frame(input, player).raw()};
+    else if (row == EVTCHNOP_bind_interdomain || row == EVTCHNOP_alloc_unbound || row == EVTCHNOP_reset)
+    {
+        auto* const domains = static_cast<std::uint16_t*>(host::guest_data(block));
+        domains[0] = world.some_player(input).domain.id().raw();
+        domains[1] = world.some_player(input).domain.id().raw();
+    }
+    player.guest.call(__HYPERVISOR_event_channel_op, row, block);
+}
+
 // ---- grants
+
+// Versions, growth, swaps and dumps between the uses.
+void any_grant_row(World& world, Input& input, Player& player)
+{
+    static constexpr unsigned kRows[] = {GNTTABOP_setup_table,    GNTTABOP_set_version, GNTTABOP_get_status_frames,
+                                         GNTTABOP_swap_grant_ref, GNTTABOP_query_size,  GNTTABOP_copy};
+    unsigned const row = kRows[input.ConsumeIntegral<std::uint8_t>() % std::size(kRows)];
+    std::uint64_t const block = host::guest_allocate(64);
+    std::uint64_t const list = host::guest_allocate(64 * 8);
+    auto* const words = static_cast<std::uint32_t*>(host::guest_data(block));
+    for (unsigned i = 0; i < 8; ++i)
+        words[i] = input.ConsumeIntegral<std::uint8_t>() % 16;
+    if (row == GNTTABOP_setup_table)
+    {
+        auto& args = *reinterpret_cast<abi::gnttab_setup_table*>(words);
+        args.dom = DOMID_SELF;
+        args.frame_list.p = reinterpret_cast<std::uint64_t*>(list);
+    }
+    else if (row == GNTTABOP_set_version)
+        words[0] = 1 + words[0] % 2;
+    else if (row == GNTTABOP_copy)
+    {
+        auto& args = *reinterpret_cast<abi::gnttab_copy*>(words);
+        args.source.u.ref = 8 + words[0] % 6;
+        args.source.domid = world.some_player(input).domain.id().raw();
+        args.dest.u.gmfn = world.some_frame(input, player).raw();
+        args.dest.domid = DOMID_SELF;
+        args.flags = GNTCOPY_source_gref;
+        args.len = 8; // of a table it would leave entries that nobody checked
+    }
+    player.guest.call(__HYPERVISOR_grant_table_op, row, block, 1);
+}
 
 void write_grant(World& world, Input& input, Player& player)
 {
@@ -331,7 +392,10 @@ constexpr Step kSteps[] = {update_entries,
                            map_grant,
                            map_grant,
                            unmap_grant,
-                           any_memory_row};
+                           any_memory_row,
+                           any_event_row,
+                           any_event_row,
+                           any_grant_row};
 
 } // namespace
 

@@ -266,7 +266,7 @@ void check_guest(Host& host, GuestConfig const& guest)
     check_memory(host.hypervisor, guest);
 }
 
-GuestRecord create_guest(Host& host, GuestConfig guest, CreateOptions const& options)
+GuestRecord create_guest(Host& host, GuestConfig const& guest, CreateOptions const& options)
 {
     check_guest(host, guest);
     Creation creation(host, guest, options);

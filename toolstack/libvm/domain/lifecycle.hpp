@@ -36,7 +36,7 @@ void check_guest(Host& host, GuestConfig const& guest);
 
 /// Creates and starts a guest. On any error everything that was made is taken back in reverse order; should that
 /// fail in part, the Error has the code Partial and names what was left.
-GuestRecord create_guest(Host& host, GuestConfig guest, CreateOptions const& options);
+GuestRecord create_guest(Host& host, GuestConfig const& guest, CreateOptions const& options);
 
 /// Destroys a guest and all that belongs to it, waiting until it is gone; whether its domain still exists or not,
 /// and also if another toolstack made it. Throws Error(Partial) if something could not be taken away.

@@ -26,6 +26,8 @@ void read_vendor()
         features.vendor = CpuVendor::Intel;
     else if (leaf.ebx == 0x68747541 && leaf.edx == 0x69746e65 && leaf.ecx == 0x444d4163) // AuthenticAMD
         features.vendor = CpuVendor::Amd;
+    else if (leaf.ebx == 0x6f677948 && leaf.edx == 0x6e65476e && leaf.ecx == 0x656e6975) // HygonGenuine
+        features.vendor = CpuVendor::Amd; // AMD's design under another name
 }
 
 void read_signature(std::uint32_t signature)
@@ -81,8 +83,13 @@ void read_extended()
     }
     if (features.max_extended_leaf >= 0x80000007)
         features.invariant_tsc = bit(cpuid(0x80000007).edx, 8);
+    features.fpu_pointers_linger = features.vendor == CpuVendor::Amd;
     if (features.max_extended_leaf >= 0x80000008)
-        features.physical_bits = static_cast<std::uint8_t>(cpuid(0x80000008).eax & 0xff);
+    {
+        CpuidRegisters const eight = cpuid(0x80000008);
+        features.physical_bits = static_cast<std::uint8_t>(eight.eax & 0xff);
+        features.fpu_pointers_linger = features.fpu_pointers_linger && !bit(eight.ebx, 2);
+    }
 }
 
 void read_brand()

@@ -34,7 +34,8 @@ struct CpuFeatures
     bool invariant_tsc;
     bool rdtscp;
     bool monitor;
-    bool hypervisor; // we run inside a virtual machine
+    bool hypervisor;          // we run inside a virtual machine
+    bool fpu_pointers_linger; // FXRSTOR and XRSTOR leave the x87 error pointers as they are (see pv/fpu.cpp)
     std::uint32_t family, model, stepping;
     std::uint32_t max_leaf, max_extended_leaf;
     std::uint64_t xcr0_supported; // 0 without XSAVE

@@ -49,7 +49,7 @@ constinit IoApic controllers[8]{};
 std::uint32_t controller_count;
 constinit Irq reserved_gsis[4]{};
 std::uint32_t reserved_count;
-SpinLock register_lock; // select and data are two accesses
+SpinLock register_lock{LockRank::IoApic}; // select and data are two accesses
 
 Pin find_pin(Irq gsi)
 {

@@ -13,7 +13,7 @@ namespace
 constexpr std::uint16_t kAddressPort = 0xcf8;
 constexpr std::uint16_t kDataPort = 0xcfc;
 
-SpinLock ports_lock; // the pair of ports
+SpinLock ports_lock{LockRank::PciPorts}; // the pair of ports
 
 } // namespace
 

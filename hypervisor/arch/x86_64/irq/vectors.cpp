@@ -28,7 +28,7 @@ struct VectorTable
 };
 
 VectorTable* tables[kMaxCpus];
-SpinLock allocation_lock;
+SpinLock allocation_lock{LockRank::Vectors};
 
 bool is_usable(unsigned vector)
 {

@@ -118,5 +118,6 @@ std::uint32_t prepare_exit(hv::TrapFrame& frame)
     CpuLocal& cpu = this_cpu();
     if (cpu.current == nullptr || !nothing_waits(cpu, *cpu.current))
         do_what_waits(cpu, frame);
+    expect_no_lock_held();
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
 }

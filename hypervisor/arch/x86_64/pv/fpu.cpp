@@ -32,6 +32,17 @@ void write_reset_image(std::byte* area, std::size_t bytes)
     __builtin_memcpy(area + kMxcsr, &mxcsr, sizeof(mxcsr));
 }
 
+// AMD's FXRSTOR and XRSTOR restore the pointers to the last x87 instruction and its operand (FIP, FDP, FOP) only from an
+// image with a pending exception (FSW.ES), and leave the registers alone otherwise, unless CPUID Fn8000_0008 EBX[2]
+// (RstrFpErrPtrs) says that they always restore them (AMD APM vol. 5, FXRSTOR; vol. 3, E.4.7). The next vCPU could then read
+// with FNSTENV where the previous one's code and data lie (CVE-2006-1056). FNINIT sets all three to zero; what else it
+// changes is about to be restored. It never raises a pending exception.
+void clear_error_pointers()
+{
+    if (cpu_features().fpu_pointers_linger)
+        asm volatile("fninit" : : : "memory");
+}
+
 bool restore(std::byte const* area)
 {
     std::uint32_t failed = 1;
@@ -97,6 +108,7 @@ void load_fpu(PvState& pv)
     clear_task_switched();
     if (cpu_features().xsave)
         write_xcr0(cpu_features().xcr0_supported);
+    clear_error_pointers();
     if (!restore(pv.fpu))
     {
         // The tools may give any image; one that the CPU refuses becomes the reset state.

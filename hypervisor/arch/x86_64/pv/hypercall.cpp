@@ -101,6 +101,7 @@ SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
         return finish_specially(cpu, found_again(caller), result.error());
     else
         value = register_value(result);
+    expect_no_lock_held();
     if (nothing_waits(cpu, vcpu)) [[likely]]
         return {value, static_cast<std::uint32_t>(Return::Sysret)};
     complete_syscall_frame(frame);

@@ -12,6 +12,7 @@
 #include <arch/x86_64/pv/segments.hpp>
 #include <arch/x86_64/pv/window.hpp>
 #include <arch/x86_64/smp/tlb.hpp>
+#include <core/domain/carried_vcpu.hpp>
 #include <core/policy/control_registers.hpp>
 #include <core/policy/debug_registers.hpp>
 #include <core/sched/scheduler.hpp>
@@ -32,15 +33,8 @@ void save_context(Vcpu& vcpu, TrapFrame const& frame)
 
 void load_hardware_state(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
 {
-    // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on. While we wait,
-    // another CPU may do the same to us, so what is loaded here is looked at only afterwards.
-    std::uint32_t const old_cpu = load_acquire(vcpu.loaded_cpu);
-    if (old_cpu != kNotLoaded && old_cpu != cpu.id)
-        port::flush_tlb(CpuMask::of(CpuId{old_cpu}), port::Flush::All);
-    if (cpu.loaded != nullptr)
-        store_release(cpu.loaded->loaded_cpu, kNotLoaded);
-    cpu.loaded = &vcpu;
-    exchange(vcpu.loaded_cpu, cpu.id); // announced before the flush below: see core/domain/loaded_cpus.hpp
+    // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on.
+    take_over(cpu, vcpu, [](CpuId old_cpu) { port::flush_tlb(CpuMask::of(old_cpu), port::Flush::All); });
     std::uint64_t const wanted_cr4 = policy::hardware_cr4(read_cr4(), vcpu.pv.cr4);
     if (wanted_cr4 != read_cr4())
         write_cr4(wanted_cr4);
@@ -93,7 +87,7 @@ void switch_to(Vcpu* next)
         return;
     cpu.current = next;
     __builtin_memcpy(&frame, &next->pv.regs, sizeof(frame));
-    if (cpu.loaded != next || load_acquire(next->loaded_cpu) != cpu.id)
+    if (!carries(cpu, *next))
         load_hardware_state(cpu, *next, frame);
     vcpu_time_on_schedule_in(*next);
 }
@@ -101,14 +95,12 @@ void switch_to(Vcpu* next)
 void drop_lazy_state()
 {
     CpuLocal& cpu = this_cpu();
-    if (cpu.loaded == nullptr || cpu.loaded == cpu.current)
-        return;
-    cpu.loaded_root = cpu.idle_root;
-    write_cr3(cpu.idle_root);
-    asm volatile("lldt %0" : : "r"(std::uint16_t{0}) : "memory");
-    load_boot_gdt();
-    store_release(cpu.loaded->loaded_cpu, kNotLoaded);
-    cpu.loaded = nullptr;
+    let_go_if_idle(cpu, [&cpu] {
+        cpu.loaded_root = cpu.idle_root;
+        write_cr3(cpu.idle_root);
+        asm volatile("lldt %0" : : "r"(std::uint16_t{0}) : "memory");
+        load_boot_gdt();
+    });
 }
 
 void port::unload_domain(Domain& domain)

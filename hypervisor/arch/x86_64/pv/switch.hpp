@@ -3,12 +3,8 @@
 //
 // A vCPU's context is saved completely when it stops being current; its hardware state (root, descriptor tables, FPU,
 // segments) stays loaded until another vCPU comes, so going idle and coming back costs nothing. Whoever needs it gone
-// (another CPU that loads the vCPU, destruction) sends this CPU a full flush: an idle CPU then drops the state.
-//
-// Invariant: Vcpu::loaded_cpu == c exactly when CpuLocal(c).loaded == that vCPU, as far as other CPUs can see; both change
-// on the CPU itself with interrupts off, and only the CPU that holds a vCPU's state says that it no longer does.
-// A CPU that has chosen its next vCPU but still waits for that one's old CPU carries its previous one as lazily as an idle
-// CPU does: two CPUs that exchange their vCPUs each wait for the other, and each has to let go.
+// (another CPU that loads the vCPU, destruction) sends this CPU a full flush: an idle CPU then drops the state. The invariant
+// and the decisions stand in core/domain/carried_vcpu.hpp.
 #pragma once
 
 #include <core/domain/domain.hpp>

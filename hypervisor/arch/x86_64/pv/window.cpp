@@ -25,7 +25,7 @@ constexpr std::uint64_t kLeafFlags = kTableFlags | pte::kNoExecute;
 constexpr std::uint32_t kSlots = 65536;
 constexpr unsigned kLdtFirstPage = 16;
 
-SpinLock slots_lock;
+SpinLock slots_lock{LockRank::WindowSlots};
 std::uint64_t used[kSlots / 64] HV_GUARDED_BY(slots_lock) = {1}; // slot 0 is the boot window
 std::uint32_t first_word HV_GUARDED_BY(slots_lock) = 0;          // no free slot in words below
 
@@ -50,7 +50,7 @@ void give_slot(std::uint32_t slot)
     first_word = slot / 64 < first_word ? slot / 64 : first_word;
 }
 
-SpinLock tables_lock; // creation of shared tables
+SpinLock tables_lock{LockRank::WindowTables}; // creation of shared tables
 
 // The L1 entry of `address` in the window area; creates tables on the way. nullptr when memory is out.
 std::uint64_t* window_entry(std::uint64_t address)

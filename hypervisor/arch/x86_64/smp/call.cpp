@@ -22,7 +22,7 @@ struct Call
     std::uint64_t to_finish;
 };
 
-SpinLock call_lock;
+SpinLock call_lock{LockRank::RemoteCall};
 alignas(64) Call call;
 
 // Waiting must serve both kinds of requests, or two callers could wait for each other.
@@ -50,8 +50,7 @@ void run_on(CpuMask targets, void (*function)(void* argument), void* argument)
     CpuMask const others = online & ~CpuMask::of(self);
     if (!others.empty())
     {
-        while (!call_lock.try_lock())
-            wait_step();
+        call_lock.lock(wait_step);
         call.function = function;
         call.argument = argument;
         store_relaxed(call.to_finish, others.bits());

@@ -24,7 +24,7 @@ struct Request
     std::uint64_t waiting_for; // bit per CPU that has not flushed yet
 };
 
-alignas(64) SpinLock request_lock;
+alignas(64) SpinLock request_lock{LockRank::TlbRequest};
 alignas(64) Request request;
 
 void flush_here(port::Flush kind, std::uint64_t address)

@@ -13,7 +13,7 @@ namespace
 constexpr std::uint16_t kIndexPort = 0x70;
 constexpr std::uint16_t kDataPort = 0x71;
 
-SpinLock ports_lock;
+SpinLock ports_lock{LockRank::CmosPorts};
 
 } // namespace
 
