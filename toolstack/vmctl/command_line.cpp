@@ -42,6 +42,7 @@ Option const& find_option(std::vector<Option> const& known, std::string_view nam
     if (at == known.end())
     {
         std::vector<std::string_view> names;
+        names.reserve(known.size());
         for (Option const& option : known)
         {
             names.push_back(option.name);

@@ -129,8 +129,9 @@ void flatten(Json const& value, std::string const& prefix, std::vector<std::pair
     std::size_t index = 0;
     for (auto const& [key, child] : value.items())
     {
-        std::string const name = value.is_array() ? std::to_string(index) : key;
-        flatten(child, prefix.empty() ? name : prefix + "." + name, lines);
+        std::string name = prefix.empty() ? "" : prefix + ".";
+        name += value.is_array() ? std::to_string(index) : key;
+        flatten(child, name, lines);
         ++index;
     }
 }
@@ -202,6 +203,7 @@ std::string render_list(Format format, std::vector<Column> const& columns, Json 
     for (Json const& row : rows)
     {
         std::vector<std::string> line;
+        line.reserve(columns.size());
         for (Column const& column : columns)
         {
             line.push_back(row.contains(column.key) ? plain(row.at(column.key)) : "-");
@@ -244,8 +246,14 @@ std::string render_object(Format format, Json const& object)
     }
     for (auto const& [key, value] : leaves)
     {
-        out += format == Format::Csv ? csv_field(key) + "," + csv_field(value) + "\n"
-                                     : key + std::string(width - key.size(), ' ') + "  " + value + "\n";
+        if (format == Format::Csv)
+        {
+            out.append(csv_field(key)).append(",").append(csv_field(value)).append("\n");
+        }
+        else
+        {
+            out.append(key).append(width - key.size() + 2, ' ').append(value).append("\n");
+        }
     }
     return out;
 }

@@ -36,6 +36,10 @@ void notify_ready()
     }
     auto const length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
     vm::UniqueFd const socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (socket.get() < 0)
+    {
+        return; // systemd waits in vain and says so
+    }
     char const ready[] = "READY=1";
     ::sendto(socket.get(), ready, sizeof ready - 1, MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
 }

@@ -145,6 +145,7 @@ std::string LiveUpdate::execute(Store const& store, SocketServer const& sockets,
         words.push_back(more);
     }
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (std::string& word : words)
     {
         pointers.push_back(word.data());

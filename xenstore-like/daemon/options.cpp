@@ -82,7 +82,7 @@ OptionsResult apply(int chosen, Options& out)
     case kLogFile: out.log_file = optarg; return OptionsResult::Run;
     case kMetrics: out.metrics = optarg; return OptionsResult::Run;
     case kNoSandbox: out.sandbox = false; return OptionsResult::Run;
-    case kHandover: out.handover = std::atoi(optarg); return OptionsResult::Run;
+    case kHandover: out.handover = static_cast<int>(std::strtol(optarg, nullptr, 10)); return OptionsResult::Run;
     case kLogLevel:
         return parse_log_level(optarg, out.log_level)
                    ? OptionsResult::Run

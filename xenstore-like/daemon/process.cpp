@@ -101,6 +101,10 @@ void notify_manager(std::string_view message)
         address.sun_path[0] = '\0';
     }
     FileDescriptor const socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (socket.get() < 0)
+    {
+        return; // the manager waits in vain and says so
+    }
     auto const size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
     ::sendto(socket.get(), message.data(), message.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr const*>(&address),
              size);

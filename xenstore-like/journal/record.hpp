@@ -107,7 +107,7 @@ public:
         valid_ = valid_ && rest_.size() >= sizeof value;
         if (valid_)
         {
-            std::memcpy(&value, rest_.data(), sizeof value);
+            rest_.copy(reinterpret_cast<char*>(&value), sizeof value);
             rest_.remove_prefix(sizeof value);
         }
         return value;

@@ -103,7 +103,7 @@ void Store::reply(Call& call, std::string_view first, std::string_view second)
 
 void Store::acknowledge(Call& call)
 {
-    reply(call, std::string_view("OK", 3));
+    reply(call, std::string_view("OK\0", 3));
 }
 
 // A client that was connected to an earlier daemon may name a transaction that this one never saw.
@@ -183,7 +183,7 @@ void Store::handle(Client& client, Request const& request)
     {
         ++client.errors;
         std::string_view const name = error_name(error);
-        client.output.append(XS_ERROR, request.request_id, request.transaction_id, name, std::string_view("", 1));
+        client.output.append(XS_ERROR, request.request_id, request.transaction_id, name, std::string_view("\0", 1));
         if ((error == ENOSPC || error == E2BIG) && !client.privileged)
         {
             warn(client.domain, DomainEvent::QuotaExceeded);

@@ -73,7 +73,7 @@ int Store::do_control(Call& call)
     {
         answer.resize(kPayloadMax - 1);
     }
-    reply(call, answer, std::string_view("", 1));
+    reply(call, answer, std::string_view("\0", 1));
     return 0;
 }
 

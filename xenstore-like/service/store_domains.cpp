@@ -123,7 +123,7 @@ int Store::do_get_domain_path(Call& call)
     {
         return error;
     }
-    reply(call, domain_path(domain), std::string_view("", 1));
+    reply(call, domain_path(domain), std::string_view("\0", 1));
     return 0;
 }
 

@@ -10,7 +10,7 @@ namespace tessera::store
 namespace
 {
 
-constexpr std::string_view kNul("", 1);
+constexpr std::string_view kNul("\0", 1);
 
 } // namespace
 

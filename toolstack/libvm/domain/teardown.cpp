@@ -27,7 +27,8 @@ std::vector<std::string> backend_devices(Store const& store, DomainId domain)
     {
         for (std::string const& index : store.list(backend_path(domain, kind.c_str())))
         {
-            std::string const device = kind + "-" + std::to_string(domain) + "-" + index;
+            std::string device = kind + "-" + std::to_string(domain);
+            device.append("-").append(index);
             if (backend_device_exists(device))
             {
                 devices.push_back(device);

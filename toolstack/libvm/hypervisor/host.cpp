@@ -135,9 +135,10 @@ void Hypervisor::dump_core(DomainId id, std::string const& path) const
     std::string const partial = path + ".part";
     if (xc_domain_dumpcore(handle_, id, partial.c_str()) != 0)
     {
-        Error const failure = error("dumping domain " + std::to_string(id) + " to '" + path + "'");
+        int const cause = errno; // what the error tells, whatever unlink() says
         ::unlink(partial.c_str());
-        throw failure;
+        errno = cause;
+        throw error("dumping domain " + std::to_string(id) + " to '" + path + "'");
     }
     if (std::rename(partial.c_str(), path.c_str()) != 0)
     {

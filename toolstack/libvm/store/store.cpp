@@ -125,7 +125,7 @@ std::optional<std::string> Store::take_event() const
 {
     if (!events_.empty())
     {
-        std::string const token = events_.front();
+        std::string token = std::move(events_.front());
         events_.pop_front();
         return token;
     }
