@@ -25,7 +25,7 @@ Store::~Store()
     {
         while (client->watches != nullptr)
         {
-            remove_watch(*client->watches);
+            remove_watch(*client, *client->watches);
         }
         client->transactions.clear();
     }
@@ -56,7 +56,7 @@ void Store::disconnect(Client& client)
 {
     while (client.watches != nullptr)
     {
-        remove_watch(*client.watches);
+        remove_watch(client, *client.watches);
     }
     drop_all_transactions(client);
     if (client.dirty)

@@ -158,7 +158,7 @@ private:
     int do_reset_watches(Call& call);
     Watch& add_watch(Client& client, std::string_view path, std::string_view token, std::uint32_t prefix,
                      std::uint32_t depth);
-    void remove_watch(Watch& watch);
+    void remove_watch(Client& client, Watch& watch); // one of the client's
     void remove_all_watches(Client& client);
     void fire(std::string_view path, Tree const* before, Tree const* after);
     void fire_exact(std::string_view path, PermissionList const& before);

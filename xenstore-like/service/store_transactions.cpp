@@ -18,13 +18,22 @@ int Store::do_transaction_start(Call& call)
     {
         return ENOSPC;
     }
-    do
+    while (true)
     {
         if (int const error = reserve_transaction_numbers(); error != 0)
         {
             return error;
         }
-    } while (call.client.transaction(next_transaction_) != nullptr && ++next_transaction_ != 0);
+        if (call.client.transaction(next_transaction_) == nullptr)
+        {
+            break;
+        }
+        ++next_transaction_;
+        if (next_transaction_ == 0)
+        {
+            break;
+        }
+    }
     std::uint32_t const id = next_transaction_++;
     call.client.transactions.push_back(std::make_unique<Transaction>(id, tree_));
     ++account.transactions;

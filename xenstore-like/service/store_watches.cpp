@@ -97,7 +97,7 @@ int Store::do_unwatch(Call& call)
         log_->watch_removed(*watch);
         log_->commit();
     }
-    remove_watch(*watch);
+    remove_watch(*watch->client, *watch);
     acknowledge(call);
     return 0;
 }
@@ -136,21 +136,20 @@ Watch& Store::add_watch(Client& client, std::string_view path, std::string_view 
     return *watch;
 }
 
-void Store::remove_watch(Watch& watch)
+void Store::remove_watch(Client& client, Watch& watch)
 {
-    Client& client = *watch.client;
     watches_.remove(watch);
     if (watch.next_of_client != nullptr)
     {
         watch.next_of_client->previous_of_client = watch.previous_of_client;
     }
-    if (watch.previous_of_client != nullptr)
+    if (client.watches == &watch)
     {
-        watch.previous_of_client->next_of_client = watch.next_of_client;
+        client.watches = watch.next_of_client;
     }
     else
     {
-        client.watches = watch.next_of_client;
+        watch.previous_of_client->next_of_client = watch.next_of_client;
     }
     --client.watch_count;
     auto& account = accounts_.of(client.domain);
@@ -167,7 +166,7 @@ void Store::remove_all_watches(Client& client)
     }
     while (client.watches != nullptr)
     {
-        remove_watch(*client.watches);
+        remove_watch(client, *client.watches);
     }
 }
 
@@ -269,7 +268,7 @@ void Store::forget_restored_watch(Client& client, std::string_view path, std::st
 {
     if (Watch* const watch = watches_.find(&client, path, token); watch != nullptr)
     {
-        remove_watch(*watch);
+        remove_watch(*watch->client, *watch);
     }
 }
 

@@ -38,7 +38,7 @@ bool RingConnection::recover(RecoveredRing const& known)
     if (known.has_request && later(known.request_consumer))
     {
         position_.request_consumer = known.request_consumer;
-        client_.output.append(known.type, known.request_id, known.transaction_id, std::string_view("OK", 3));
+        client_.output.append(known.type, known.request_id, known.transaction_id, std::string_view("OK\0", 3));
         // The position is about to say that this request was answered, so the answer must be known before: this daemon may
         // end, too, before it is in the ring.
         if (ledger_ != nullptr)

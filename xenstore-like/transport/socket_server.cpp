@@ -181,6 +181,10 @@ FileDescriptor SocketServer::listen_at(std::string const& path)
     sockaddr_un const address = address_of(path);
     auto const* const generic = reinterpret_cast<sockaddr const*>(&address);
     FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (socket.get() < 0)
+    {
+        throw std::runtime_error(std::string("cannot make a socket: ") + std::strerror(errno));
+    }
     struct stat status{};
     if (::lstat(path.c_str(), &status) == 0)
     {
@@ -189,7 +193,7 @@ FileDescriptor SocketServer::listen_at(std::string const& path)
             throw std::runtime_error(path + " exists and is not a socket");
         }
         FileDescriptor const probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        if (::connect(probe.get(), generic, sizeof address) == 0)
+        if (probe.get() >= 0 && ::connect(probe.get(), generic, sizeof address) == 0)
         {
             throw std::runtime_error("another store daemon is listening on " + path);
         }

@@ -57,9 +57,14 @@ bool single_string(std::string_view payload, std::string_view& out)
 
 bool parse_number(std::string_view text, std::uint64_t& out)
 {
-    auto const* end = text.data() + text.size();
-    auto const result = std::from_chars(text.data(), end, out);
-    return result.ec == std::errc() && result.ptr == end && !text.empty();
+    if (text.empty())
+    {
+        return false;
+    }
+    char const* const begin = &text.front();
+    char const* const end = begin + text.size();
+    auto const result = std::from_chars(begin, end, out);
+    return result.ec == std::errc() && result.ptr == end;
 }
 
 } // namespace tessera::store
