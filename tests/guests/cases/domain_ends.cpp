@@ -46,7 +46,8 @@ void mapped_frames_keep_a_shell()
     EXPECT((info_of(child).flags & XEN_DOMINF_dying) != 0);
     child.box->values[1] = 77; // still memory, still the same
     EXPECT_EQ(child.box->values[1], 77);
-    // Nothing can be done to it any more.
+    // Nothing can be done to it any more. The page that is mapped read-only would make a table; the mailbox is written.
+    EXPECT_EQ(pin_foreign(frame, 1, child.id), -22);
     EXPECT(pin_foreign(table, 1, child.id) < 0);
     EXPECT(map_foreign(window(3), child.frame_of(page(6)), child.id, kTable) != 0);
     EXPECT_EQ(make_writable(window(3)), 0);

@@ -29,6 +29,14 @@ void stack_at()
     asm volatile("mov %0, %%rsp; ud2" : : "r"(kPointer) : "memory");
 }
 
+// The hypervisor's own view of one of the guest's pages: there it can write, and only a look at the address keeps it off.
+void stack_in_the_direct_map()
+{
+    with_traps();
+    std::uint64_t const pointer = 0xffff840000000000 + (frame_of(page(1)) << 12) + 2048;
+    asm volatile("mov %0, %%rsp; ud2" : : "r"(pointer) : "memory");
+}
+
 void push_through_noncanonical_stack()
 {
     with_traps();
@@ -116,7 +124,8 @@ void run()
     install_shared();
     install_traps();
     expect_crash(start_child(no_handlers_at_all), kHandler);
-    expect_crash(start_child(stack_at<0xffff840000200000>), kStack); // our direct map
+    expect_crash(start_child(stack_at<0xffff840000200000>), kStack); // our text, in our direct map
+    expect_crash(start_child(stack_in_the_direct_map), kStack);
     expect_crash(start_child(stack_at<0xffff800000001000>), kStack); // the machine-to-phys table
     expect_crash(start_child(stack_at<0xffff880000000010>), kStack); // above the hole: the frame would reach into it
     expect_crash(start_child(stack_at<0x7000000000>), kStack);       // nothing mapped

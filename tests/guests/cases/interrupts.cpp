@@ -46,9 +46,11 @@ void lines()
     bind.pirq = 77;
     EXPECT_EQ(call(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_pirq, address(&bind)), -22);
     bind.pirq = 9;
+    bind.flags = BIND_PIRQ__WILL_SHARE; // with others, not with itself
     EXPECT_EQ(call(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_pirq, address(&bind)), 0);
     abi::evtchn_bind_pirq twice{};
     twice.pirq = 9;
+    twice.flags = BIND_PIRQ__WILL_SHARE;
     EXPECT(call(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_pirq, address(&twice)) < 0);
     (void)unmap(9); // bound: in use
     abi::evtchn_close close{bind.port};
@@ -104,6 +106,13 @@ void a_guest_has_none()
                  :
                  : "rdx");
     EXPECT_EQ(value, 0xffffffff);
+    // Ports that never read as ones: the serial line's status, the interrupt controller's mask, the system control port.
+    for (std::uint16_t port : {0x3fd, 0x21, 0x61})
+    {
+        std::uint8_t byte = 0;
+        asm volatile("in %1, %0" : "=a"(byte) : "d"(port));
+        EXPECT_EQ(byte, 0xff);
+    }
     asm volatile("mov $0x64, %%edx; mov $0xfe, %%al; out %%al, %%dx" : : : "rax", "rdx"); // would reset the machine
     asm volatile("mov $0xcf9, %%edx; mov $0x06, %%al; out %%al, %%dx" : : : "rax", "rdx");
     child_ends();

@@ -85,10 +85,15 @@ void a_table_is_out_of_the_others_reach()
 // ---- both change one entry
 constexpr unsigned kUpdates = 4000;
 
-void toggle(unsigned first)
+// Any of two pages with either right, at random: updates that change only a right meet some that change the page.
+void toggle(std::uint32_t noise)
 {
     for (unsigned i = 0; i < kUpdates; ++i)
-        mmu_update(frame_of(page(1)) << 12 | 8, leaf(page(2 + ((i + first) & 1)), i % 3 == 0 ? kReadOnlyLeaf : kTable));
+    {
+        noise = noise * 1664525 + 1013904223;
+        mmu_update(frame_of(page(1)) << 12 | 8,
+                   leaf(page(2 + (noise >> 20 & 1)), (noise >> 24 & 1) != 0 ? kReadOnlyLeaf : kTable));
+    }
 }
 
 void toggles_too()
