@@ -16,11 +16,18 @@ CXXFLAGS := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsaf
             -fno-stack-protector -fno-pie -fcf-protection=none -mno-red-zone -mgeneral-regs-only -O1 -g -Wall -Wextra -Werror \
             -I. -Ihypervisor -MMD -MP
 
-.PHONY: all test clean
+# Which mutations, by name or by case; all when empty.
+MUTATIONS ?=
+
+.PHONY: all test mutations clean
 all: $(images)
 
 test: all
 	@$(PYTHON) tests/system/run_guest.py --machines tests/guests/machines.json $(images)
+
+# Takes defences out of a copy of the hypervisor; the cases have to notice (README.md). Half an hour or so.
+mutations: all
+	@$(PYTHON) tests/guests/mutations.py $(MUTATIONS)
 
 $(B)/start.o: tests/guests/runtime/start.S
 	@mkdir -p $(@D)
