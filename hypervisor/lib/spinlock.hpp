@@ -44,9 +44,7 @@ public:
 
     void lock() HV_ACQUIRE()
     {
-        if constexpr (kCheckLocks)
-            detail::check_lock_order(this, rank_);
-        Ticket const ticket = fetch_add(next_, Ticket{1});
+        Ticket const ticket = take_ticket();
         if (load_acquire(serving_) != ticket) [[unlikely]]
             wait_for(ticket);
         note_taken();
@@ -56,9 +54,7 @@ public:
     template<typename WaitStep>
     void lock(WaitStep wait_step) HV_ACQUIRE()
     {
-        if constexpr (kCheckLocks)
-            detail::check_lock_order(this, rank_);
-        Ticket const ticket = fetch_add(next_, Ticket{1});
+        Ticket const ticket = take_ticket();
         while (load_acquire(serving_) != ticket)
             wait_step();
         note_taken();
@@ -67,10 +63,11 @@ public:
     bool try_lock() HV_TRY_ACQUIRE(true)
     {
         Ticket serving = load_relaxed(serving_);
-        if (!compare_exchange(next_, serving, static_cast<Ticket>(serving + 1)))
-            return false;
-        note_taken();
-        return true;
+        bool const taken = compare_exchange(next_, serving, static_cast<Ticket>(serving + 1));
+        if constexpr (kCheckLocks)
+            if (taken)
+                note_taken();
+        return taken;
     }
 
     // One instruction, since only the holder writes `serving_`; a plain store is a release on this architecture.
@@ -97,24 +94,31 @@ private:
         constexpr operator LockRank() const { return {}; }
     };
 
-    void wait_for(Ticket ticket) const
+    Ticket take_ticket()
     {
-#ifdef HV_FREESTANDING
-        // Assembly that changes no register (arch/x86_64/smp/spin.S): the usual way keeps everything where it is.
-        if constexpr (!kCheckLocks)
-        {
-            asm volatile("call spin_until_served" : : "D"(&serving_), "S"(ticket) : "memory", "cc");
-            return;
-        }
-#endif
-        while (load_acquire(serving_) != ticket)
-            spin_wait();
+        if constexpr (kCheckLocks)
+            detail::check_lock_order(this, rank_);
+        return fetch_add(next_, Ticket{1});
     }
 
     void note_taken()
     {
         if constexpr (kCheckLocks)
             detail::note_lock_taken(this, rank_);
+    }
+
+    void wait_for(Ticket ticket) const
+    {
+#ifdef HV_FREESTANDING
+        if constexpr (!kCheckLocks)
+        {
+            // Assembly that changes no register (arch/x86_64/smp/spin.S): the usual way keeps everything where it is.
+            asm volatile("call spin_until_served" : : "D"(&serving_), "S"(ticket) : "memory", "cc");
+            return;
+        }
+#endif
+        while (load_acquire(serving_) != ticket)
+            spin_wait();
     }
 
     Ticket next_ = 0;

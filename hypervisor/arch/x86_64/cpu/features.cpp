@@ -24,10 +24,11 @@ void read_vendor()
     features.max_extended_leaf = cpuid(0x80000000).eax;
     if (leaf.ebx == 0x756e6547 && leaf.edx == 0x49656e69 && leaf.ecx == 0x6c65746e) // GenuineIntel
         features.vendor = CpuVendor::Intel;
-    else if (leaf.ebx == 0x68747541 && leaf.edx == 0x69746e65 && leaf.ecx == 0x444d4163) // AuthenticAMD
+    // AuthenticAMD, or HygonGenuine: AMD's design under another name
+    bool const amd = leaf.ebx == 0x68747541 && leaf.edx == 0x69746e65 && leaf.ecx == 0x444d4163;
+    bool const hygon = leaf.ebx == 0x6f677948 && leaf.edx == 0x6e65476e && leaf.ecx == 0x656e6975;
+    if (amd || hygon)
         features.vendor = CpuVendor::Amd;
-    else if (leaf.ebx == 0x6f677948 && leaf.edx == 0x6e65476e && leaf.ecx == 0x656e6975) // HygonGenuine
-        features.vendor = CpuVendor::Amd; // AMD's design under another name
 }
 
 void read_signature(std::uint32_t signature)
