@@ -45,7 +45,7 @@ public:
     void set_commit_log(CommitLog* log) { log_ = log; }
     void set_control_host(ControlHost* host) { control_host_ = host; }
 
-    // `observer` outlives the store's use. Tracing reports every request to it.
+    // `observer` outlives the store's use. Tracing reports every request and every message to it.
     void set_observer(Observer* observer) { observer_ = observer; }
     void set_trace(bool wanted) { trace_ = wanted && observer_ != nullptr; }
     void report(DomainEvent event, std::uint16_t domain);
@@ -120,6 +120,8 @@ private:
     };
 
     // store.cpp
+    void carry_out(Client& client, Request const& request);
+    void carry_out_traced(Client& client, Request const& request);
     void reply(Call& call, std::string_view first, std::string_view second = {});
     void acknowledge(Call& call);
     void mark_dirty(Client& client);
@@ -229,7 +231,8 @@ private:
     std::uint32_t next_client_ = 1;
     Observer* observer_ = nullptr;
     bool trace_ = false;
-    Counters ended_sockets_; // of local clients that have gone
+    Client const* traced_ = nullptr; // whose request is carried out and will be reported with all that it queued
+    Counters ended_sockets_;         // of local clients that have gone
     std::uint32_t next_transaction_ = 1;
     std::uint32_t first_transaction_ = 1; // earlier numbers belong to transactions of earlier daemons
     std::uint32_t transactions_end_ = 1;

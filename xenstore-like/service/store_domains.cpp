@@ -225,6 +225,7 @@ void Store::domains_ended(std::vector<std::uint16_t> const& gone, std::vector<st
         {
             found->second.shutdown = true;
             changed = true;
+            report(DomainEvent::ShutDown, domain);
             if (log_ != nullptr && log_->prepare(0) == 0)
             {
                 log_->domain_shutdown(domain, true);
