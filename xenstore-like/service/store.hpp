@@ -12,7 +12,7 @@
 #include "wire/frame.hpp"
 #include "wire/path.hpp"
 
-#include <unordered_set>
+#include <set>
 
 namespace tessera::store
 {
@@ -174,6 +174,7 @@ private:
     int reserve_transaction_numbers();
     [[nodiscard]] int check_commit(Client const& client, Transaction const& transaction) const;
     int commit(Client const& client, Transaction& transaction);
+    [[nodiscard]] bool names_ended_domain(Transaction const& transaction) const;
     int commit_single(ChangeView const& change, Walk const& walk);
     void fire_commit(Tree const& before, Transaction& transaction);
     void fire_below(Node const& node, std::string_view path, Transaction* transaction);
@@ -218,8 +219,11 @@ private:
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients_;
     std::unordered_map<std::uint16_t, Domain> domains_;
     // Paths of nodes that a guest came to own outside its own directory: what has to be removed when it dies.
-    std::unordered_map<std::uint16_t, std::unordered_set<std::string>> owned_outside_;
+    std::unordered_map<std::uint16_t, std::set<std::string>> owned_outside_;
     std::unordered_multimap<std::uint16_t, std::uint16_t> targeted_by_; // target to the domains that act for it
+    std::uint64_t ends_ = 0;                                            // how many domains have ended
+    std::unordered_map<std::uint16_t, std::uint64_t>
+        ended_; // the number of each one's end, the last one's if it had several
     PermissionList introduce_permissions_{{0, kAccessNone}};
     PermissionList release_permissions_{{0, kAccessNone}};
     std::vector<Client*> dirty_;
