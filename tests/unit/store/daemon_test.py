@@ -193,9 +193,9 @@ class DaemonTest(unittest.TestCase):
             text = b"".join(iter(lambda: metrics.recv(65536), b"")).decode()
         self.assertIn('tessera_store_requests_total{domain="0",operation="read"} 2\n', text)
         lines = [line for line in self.log().splitlines() if re.search("event=(request|reply) ", line)]
-        self.assertIn(r'operation=write transaction=0 payload="/a\x00quote\" and\x0aline"', lines[1])
-        self.assertRegex(lines[2], r'event=reply client=\d+ domain=0 via=socket operation=write payload="OK\\x00"$')
-        self.assertRegex(lines[4], r'operation=error payload="ENOENT\\x00"$')
+        self.assertIn(r'operation=write transaction=0 payload="/a\x00quote\" and\x0aline"', lines[0])
+        self.assertRegex(lines[1], r'event=reply client=\d+ domain=0 via=socket operation=write payload="OK\\x00"$')
+        self.assertRegex(lines[3], r'operation=error payload="ENOENT\\x00"$')
         self.assertEqual(len([line for line in lines if "operation=read" in line]), 1)
 
     def test_log_file_moves_on_hangup(self) -> None:
