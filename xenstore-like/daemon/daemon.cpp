@@ -48,7 +48,7 @@ std::string client_fields(Client const& client)
 } // namespace
 
 Daemon::Daemon(Options const& options, std::vector<std::string> arguments, Log& log)
-    : options_(options), log_(log), store_({.key = random_key()}), live_update_(std::move(arguments)),
+    : options_(options), log_(log), store_({.key = random_key()}), live_update_(std::move(arguments), options.state),
       signals_(catch_signals())
 {
     RecoveredRings rings;
