@@ -14,7 +14,7 @@ LIBRARIES := -lxenctrl -lxenevtchn -lxengnttab -lxenforeignmemory
 
 # The Xen headers use GNU extensions, hence gnu++20.
 FLAGS := -std=gnu++20 -Wall -Wextra -Werror -I$(SOURCE) -MMD -MP
-RELEASE_FLAGS := $(FLAGS) -O2 -g -fno-plt -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+RELEASE_FLAGS := $(FLAGS) -O3 -g -flto=auto -fno-plt -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 RELEASE_OBJECTS := $(patsubst $(SOURCE)/%.cpp,$(BUILD)/release/%.o,$(CORE_SOURCES) $(DAEMON_SOURCES))
 
 .PHONY: all
@@ -22,7 +22,7 @@ all: build/bin/tessera-store
 
 build/bin/tessera-store: $(RELEASE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CXX) -O2 -pie -Wl,-z,relro,-z,now,--as-needed -o $@ $^ $(LIBRARIES)
+	$(CXX) -O3 -g -flto=auto -pie -static-libstdc++ -static-libgcc -Wl,-z,relro,-z,now,--as-needed -o $@ $^ $(LIBRARIES)
 
 $(BUILD)/release/%.o: $(SOURCE)/%.cpp $(SOURCE)/build.mk
 	@mkdir -p $(@D)

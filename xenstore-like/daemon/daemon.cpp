@@ -39,10 +39,16 @@ FileDescriptor catch_signals()
     return FileDescriptor(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+std::string client_fields(Client const& client)
+{
+    return "client=" + std::to_string(client.id) + " domain=" + std::to_string(client.domain) +
+           " via=" + (client.socket ? "socket" : "ring");
+}
+
 } // namespace
 
 Daemon::Daemon(Options const& options, std::vector<std::string> arguments, Log& log)
-    : options_(options), log_(log), store_({.key = random_key()}), live_update_(std::move(arguments)),
+    : options_(options), log_(log), store_({.key = random_key()}), live_update_(std::move(arguments), options.state),
       signals_(catch_signals())
 {
     RecoveredRings rings;
@@ -235,17 +241,30 @@ void Daemon::set_log_level(LogLevel level)
     store_.set_trace(log_.enabled(LogLevel::Debug));
 }
 
-void Daemon::request_handled(Client const& client, Request const& request, int error)
+void Daemon::request_begins(Client const& client, Request const& request)
 {
-    std::string fields = "client=" + std::to_string(client.id) + " domain=" + std::to_string(client.domain) +
-                         " operation=" + std::string(operation_name(request.operation)) +
-                         " transaction=" + std::to_string(request.transaction_id) +
-                         " payload=" + quote_text(request.payload);
-    if (error != 0)
+    log_.write(LogLevel::Debug, "request",
+               client_fields(client) + " operation=" + std::string(operation_name(request.operation)) +
+                   " transaction=" + std::to_string(request.transaction_id) +
+                   " payload=" + quote_text(request.payload));
+}
+
+void Daemon::message_queued(Client const& client, std::uint32_t type, std::string_view first, std::string_view second)
+{
+    std::string payload(first);
+    payload += second;
+    std::string fields = client_fields(client);
+    if (type != XS_WATCH_EVENT)
     {
-        fields += " error=" + std::string(error_name(error));
+        fields += " operation=" + std::string(operation_name(type));
     }
-    log_.write(LogLevel::Debug, "request", fields);
+    log_.write(LogLevel::Debug, type == XS_WATCH_EVENT ? "watch-event" : "reply",
+               fields + " payload=" + quote_text(payload));
+}
+
+void Daemon::client_gone(Client const& client)
+{
+    log_.write(LogLevel::Debug, "disconnected", client_fields(client));
 }
 
 void Daemon::domain_event(DomainEvent event, std::uint16_t domain)
@@ -259,6 +278,7 @@ void Daemon::domain_event(DomainEvent event, std::uint16_t domain)
         switch (event)
         {
         case DomainEvent::Introduced: return {LogLevel::Info, "introduced"};
+        case DomainEvent::ShutDown: return {LogLevel::Info, "shut-down"};
         case DomainEvent::Released: return {LogLevel::Info, "released"};
         case DomainEvent::QuotaExceeded: return {LogLevel::Warning, "quota-exceeded"};
         case DomainEvent::SoftQuotaExceeded: return {LogLevel::Warning, "soft-quota-exceeded"};

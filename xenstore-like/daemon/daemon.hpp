@@ -28,7 +28,10 @@ public:
 
     void on_ready(std::uint32_t events) override; // signals
     bool control(std::vector<std::string_view> const& arguments, std::string& answer) override;
-    void request_handled(Client const& client, Request const& request, int error) override;
+    void request_begins(Client const& client, Request const& request) override;
+    void message_queued(Client const& client, std::uint32_t type, std::string_view first,
+                        std::string_view second) override;
+    void client_gone(Client const& client) override;
     void domain_event(DomainEvent event, std::uint16_t domain) override;
 
 private:

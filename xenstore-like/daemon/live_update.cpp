@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 namespace tessera::store
@@ -124,10 +125,23 @@ std::string LiveUpdate::control(std::vector<std::string_view> const& arguments)
     return "usage: live-update -f FILE | -c ARGUMENTS | -a | -s\n";
 }
 
+// The new program starts a journal of its own beside the old one, and there is no way back for it if it cannot.
+bool LiveUpdate::has_room(std::size_t bytes) const
+{
+    constexpr std::size_t kSpare = std::size_t{1} << 20;
+    struct statfs status{};
+    return directory_.empty() || ::statfs(directory_.c_str(), &status) != 0 ||
+           static_cast<std::uint64_t>(status.f_bavail) * static_cast<std::uint64_t>(status.f_bsize) >= bytes + kSpare;
+}
+
 std::string LiveUpdate::execute(Store const& store, SocketServer const& sockets, RingServer const* rings)
 {
     wanted_ = false;
     std::string const state = encode_everything(store, sockets, rings);
+    if (!has_room(state.size()))
+    {
+        return "no room for another journal in " + directory_;
+    }
     FileDescriptor const file(::memfd_create("tessera-store-state", MFD_CLOEXEC));
     if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(state.size())) != 0 ||
         ::pwrite(file.get(), state.data(), state.size(), 0) != static_cast<ssize_t>(state.size()))

@@ -38,7 +38,11 @@ struct Handover
 class LiveUpdate
 {
 public:
-    explicit LiveUpdate(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
+    // `directory` holds the journal; empty: there is none.
+    LiveUpdate(std::vector<std::string> arguments, std::string directory)
+        : arguments_(std::move(arguments)), directory_(std::move(directory))
+    {
+    }
 
     // The steps of "xenstore-control live-update": -f FILE, -c ARGUMENTS, -a, -s [-t SECONDS] [-F].
     std::string control(std::vector<std::string_view> const& arguments);
@@ -54,7 +58,10 @@ public:
     static void load(int descriptor, Store& store, RecoveredRings& rings, Handover& handover);
 
 private:
+    [[nodiscard]] bool has_room(std::size_t bytes) const;
+
     std::vector<std::string> arguments_;
+    std::string directory_;
     std::string program_;
     std::string extra_;
     bool wanted_ = false;

@@ -65,6 +65,7 @@ constexpr int kAllowed[] = {
     SYS_open,
     SYS_newfstatat,
     SYS_fstat,
+    SYS_statfs,
     SYS_stat,
     SYS_lstat,
     SYS_statx,

@@ -17,6 +17,7 @@ class Watch;
 enum class DomainEvent
 {
     Introduced,
+    ShutDown, // the hypervisor says so; the domain is still there
     Released,
     QuotaExceeded,     // a request was refused; reported once for a domain
     SoftQuotaExceeded, // the same for a quota that only warns
@@ -67,8 +68,12 @@ class Observer
 public:
     virtual ~Observer() = default;
 
-    // `error` is 0 or an errno. Called for every request while set_trace() asks for it.
-    virtual void request_handled(Client const& client, Request const& request, int error) = 0;
+    // While set_trace() asks for it: each request before it is carried out, each message that is queued for a client in the
+    // order of its queue (the payload is `first` and `second`), and the end of each client.
+    virtual void request_begins(Client const& client, Request const& request) = 0;
+    virtual void message_queued(Client const& client, std::uint32_t type, std::string_view first,
+                                std::string_view second) = 0;
+    virtual void client_gone(Client const& client) = 0;
 
     // Something about one domain that an administrator may want to know.
     virtual void domain_event(DomainEvent event, std::uint16_t domain) = 0;

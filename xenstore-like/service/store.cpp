@@ -54,6 +54,10 @@ Client& Store::connect_socket()
 
 void Store::disconnect(Client& client)
 {
+    if (trace_)
+    {
+        observer_->client_gone(client);
+    }
     while (client.watches != nullptr)
     {
         remove_watch(client, *client.watches);
@@ -156,6 +160,26 @@ Store::Handler Store::handler_of(std::uint32_t operation)
 
 void Store::handle(Client& client, Request const& request)
 {
+    trace_ ? carry_out_traced(client, request) : carry_out(client, request);
+}
+
+void Store::carry_out_traced(Client& client, Request const& request)
+{
+    observer_->request_begins(client, request);
+    std::size_t const before = client.output.size();
+    traced_ = &client;
+    carry_out(client, request);
+    traced_ = nullptr;
+    for (std::string_view queued = client.output.pending().substr(before); !queued.empty();)
+    {
+        Frame const frame = next_frame(queued);
+        observer_->message_queued(client, frame.request.operation, frame.request.payload, {});
+        queued.remove_prefix(frame.size);
+    }
+}
+
+void Store::carry_out(Client& client, Request const& request)
+{
     Call call{client, request};
     int error = ENOSYS;
     if (Handler const handler = handler_of(request.operation); handler != nullptr)
@@ -188,10 +212,6 @@ void Store::handle(Client& client, Request const& request)
         {
             warn(client.domain, DomainEvent::QuotaExceeded);
         }
-    }
-    if (trace_)
-    {
-        observer_->request_handled(client, request, error);
     }
 }
 

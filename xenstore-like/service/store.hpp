@@ -12,7 +12,7 @@
 #include "wire/frame.hpp"
 #include "wire/path.hpp"
 
-#include <unordered_set>
+#include <set>
 
 namespace tessera::store
 {
@@ -45,7 +45,7 @@ public:
     void set_commit_log(CommitLog* log) { log_ = log; }
     void set_control_host(ControlHost* host) { control_host_ = host; }
 
-    // `observer` outlives the store's use. Tracing reports every request to it.
+    // `observer` outlives the store's use. Tracing reports every request and every message to it.
     void set_observer(Observer* observer) { observer_ = observer; }
     void set_trace(bool wanted) { trace_ = wanted && observer_ != nullptr; }
     void report(DomainEvent event, std::uint16_t domain);
@@ -120,6 +120,8 @@ private:
     };
 
     // store.cpp
+    void carry_out(Client& client, Request const& request);
+    void carry_out_traced(Client& client, Request const& request);
     void reply(Call& call, std::string_view first, std::string_view second = {});
     void acknowledge(Call& call);
     void mark_dirty(Client& client);
@@ -172,6 +174,7 @@ private:
     int reserve_transaction_numbers();
     [[nodiscard]] int check_commit(Client const& client, Transaction const& transaction) const;
     int commit(Client const& client, Transaction& transaction);
+    [[nodiscard]] bool names_ended_domain(Transaction const& transaction) const;
     int commit_single(ChangeView const& change, Walk const& walk);
     void fire_commit(Tree const& before, Transaction& transaction);
     void fire_below(Node const& node, std::string_view path, Transaction* transaction);
@@ -216,8 +219,11 @@ private:
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients_;
     std::unordered_map<std::uint16_t, Domain> domains_;
     // Paths of nodes that a guest came to own outside its own directory: what has to be removed when it dies.
-    std::unordered_map<std::uint16_t, std::unordered_set<std::string>> owned_outside_;
+    std::unordered_map<std::uint16_t, std::set<std::string>> owned_outside_;
     std::unordered_multimap<std::uint16_t, std::uint16_t> targeted_by_; // target to the domains that act for it
+    std::uint64_t ends_ = 0;                                            // how many domains have ended
+    std::unordered_map<std::uint16_t, std::uint64_t>
+        ended_; // the number of each one's end, the last one's if it had several
     PermissionList introduce_permissions_{{0, kAccessNone}};
     PermissionList release_permissions_{{0, kAccessNone}};
     std::vector<Client*> dirty_;
@@ -229,7 +235,8 @@ private:
     std::uint32_t next_client_ = 1;
     Observer* observer_ = nullptr;
     bool trace_ = false;
-    Counters ended_sockets_; // of local clients that have gone
+    Client const* traced_ = nullptr; // whose request is carried out and will be reported with all that it queued
+    Counters ended_sockets_;         // of local clients that have gone
     std::uint32_t next_transaction_ = 1;
     std::uint32_t first_transaction_ = 1; // earlier numbers belong to transactions of earlier daemons
     std::uint32_t transactions_end_ = 1;

@@ -225,6 +225,7 @@ void Store::domains_ended(std::vector<std::uint16_t> const& gone, std::vector<st
         {
             found->second.shutdown = true;
             changed = true;
+            report(DomainEvent::ShutDown, domain);
             if (log_ != nullptr && log_->prepare(0) == 0)
             {
                 log_->domain_shutdown(domain, true);
@@ -314,7 +315,15 @@ void Store::forget_domain(std::uint16_t domain, Client& client, std::vector<std:
     }
     log_ = log;
     owned_outside_.erase(domain);
+    ended_[domain] = ++ends_;
+    if (nodes_.permissions().owner(tree_.root()->permissions) == domain)
+    { // the root stays, and belongs to domain 0 from now on
+        ++accounts_.of(0).nodes;
+        accounts_.of(0).node_bytes += static_cast<std::int64_t>(tree_.root()->size());
+    }
     nodes_.permissions().forget_domain(domain);
+    forget_rights(introduce_permissions_, domain);
+    forget_rights(release_permissions_, domain);
     accounts_.forget(domain);
 }
 
@@ -342,8 +351,14 @@ std::vector<std::string> Store::owned_nodes(std::uint16_t domain) const
     {
         for (std::string const& at : outside->second)
         {
+            bool below = false; // goes together with the node above it
+            for (std::string_view above = parent_path(at); above.size() > 1 && !below; above = parent_path(above))
+            {
+                Node const* const higher = tree_.find(above);
+                below = higher != nullptr && pool.owner(higher->permissions) == domain;
+            }
             Node const* const node = tree_.find(at);
-            if (node != nullptr && pool.owner(node->permissions) == domain)
+            if (!below && node != nullptr && pool.owner(node->permissions) == domain)
             {
                 owned.push_back(at);
             }

@@ -36,6 +36,7 @@ int Store::do_transaction_start(Call& call)
     }
     std::uint32_t const id = next_transaction_++;
     call.client.transactions.push_back(std::make_unique<Transaction>(id, tree_));
+    call.client.transactions.back()->ends_before = ends_;
     ++account.transactions;
     char text[16];
     char* end = std::to_chars(text, text + sizeof text - 1, id).ptr;
@@ -217,10 +218,32 @@ int Store::check_commit(Client const& client, Transaction const& transaction) co
     return too_many || too_big ? ENOSPC : 0;
 }
 
+// True if the transaction gives rights to a domain that ended while it was open: they would go to the next domain of that
+// number. Its client does it again and meets the world as it is now.
+bool Store::names_ended_domain(Transaction const& transaction) const
+{
+    if (transaction.ends_before == ends_)
+    {
+        return false;
+    }
+    for (auto const& list : transaction.changes().permission_lists())
+    {
+        for (auto const& permission : list)
+        {
+            auto const end = ended_.find(permission.domain);
+            if (end != ended_.end() && end->second > transaction.ends_before)
+            {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 int Store::commit(Client const& client, Transaction& transaction)
 {
     auto const& changes = transaction.changes();
-    if (!transaction.can_commit(tree_))
+    if (!transaction.can_commit(tree_) || names_ended_domain(transaction))
     {
         return EAGAIN;
     }

@@ -244,6 +244,10 @@ void Store::deliver(Watch& watch, std::string_view path)
         shown = watch.own_path();
     }
     client.output.append(XS_WATCH_EVENT, 0, 0, shown, watch.ending());
+    if (trace_ && &client != traced_)
+    {
+        observer_->message_queued(client, XS_WATCH_EVENT, shown, watch.ending());
+    }
     mark_dirty(client);
 }
 

@@ -75,6 +75,7 @@ public:
     // What the list takes, in memory and in the journal, rounded up.
     [[nodiscard]] std::size_t bytes() const { return bytes_.size() + entries_.size() * 64 + list_bytes_; }
     [[nodiscard]] bool removes() const { return removes_; }
+    [[nodiscard]] std::vector<PermissionList> const& permission_lists() const { return lists_; }
 
 private:
     std::vector<Entry> entries_;

@@ -28,6 +28,9 @@ public:
     // How much of bytes() is in its domain's account; kept by the Store.
     std::size_t accounted = 0;
 
+    // How many domains had ended when it began; kept by the Store.
+    std::uint64_t ends_before = 0;
+
     void note(std::string_view path, std::uint8_t saw) { seen_.note(path, saw); }
 
     // `walk` is where the change's path leads in view().

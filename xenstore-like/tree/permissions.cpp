@@ -143,6 +143,16 @@ void PermissionPool::remove_from_index(PermissionId id)
     }
 }
 
+void forget_rights(PermissionList& list, std::uint16_t domain)
+{
+    if (list.front().domain == domain)
+    {
+        list.front().domain = 0;
+    }
+    list.erase(std::remove_if(list.begin() + 1, list.end(), [&](auto const& entry) { return entry.domain == domain; }),
+               list.end());
+}
+
 void PermissionPool::forget_domain(std::uint16_t domain)
 {
     auto const found = by_domain_.find(domain);
@@ -154,14 +164,7 @@ void PermissionPool::forget_domain(std::uint16_t domain)
     for (PermissionId const id : ids)
     {
         remove_from_index(id);
-        auto& list = entries_[id].list;
-        if (list.front().domain == domain)
-        {
-            list.front().domain = 0;
-        }
-        std::erase_if(list, [&, first = &list.front()](Permission const& entry) {
-            return &entry != first && entry.domain == domain;
-        });
+        forget_rights(entries_[id].list, domain);
         index(id);
     }
 }

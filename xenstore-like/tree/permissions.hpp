@@ -35,6 +35,9 @@ std::string format_permission(Permission const& permission);
 // What `domain` (or the domain that it acts for) may do by this list. Owners may do everything.
 std::uint8_t allowed_access(PermissionList const& list, std::uint16_t domain);
 
+// Takes a dead domain's rights out of a list: what it owned belongs to domain 0, its own entries vanish.
+void forget_rights(PermissionList& list, std::uint16_t domain);
+
 // Reference-counted set of lists. Every node that stores an id owns one reference to it.
 class PermissionPool
 {

@@ -4,6 +4,7 @@
 
 #include "wire/path.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace tessera::store
@@ -60,7 +61,11 @@ Walk Tree::walk_for_change(std::string_view path)
 {
     Walk result{nullptr, root_, 1};
     Node** slot = &root_;
-    std::uint32_t shared = root_->references ^ 1;
+    if (root_->references != 1)
+    {
+        result.slot = slot;
+        result.shared_from = 0;
+    }
     PathComponents components(path);
     Name name;
     while (components.next(name))
@@ -73,7 +78,11 @@ Walk Tree::walk_for_change(std::string_view path)
             {
                 return result;
             }
-            shared |= node->references ^ 1;
+            if (node->references != 1 && result.slot == nullptr)
+            {
+                result.slot = slot;
+                result.shared_from = static_cast<std::size_t>(name.text.data() - path.data());
+            }
             if (name.key != node->name_key)
             {
                 slot = name.key < node->name_key ? &node->left : &node->right;
@@ -90,15 +99,36 @@ Walk Tree::walk_for_change(std::string_view path)
         result.nearest_length = static_cast<std::size_t>(name.text.data() + name.text.size() - path.data());
     }
     result.node = result.nearest;
-    result.slot = shared == 0 ? slot : nullptr;
+    result.slot = result.slot == nullptr ? slot : result.slot;
     return result;
 }
 
 Node** Tree::unique_slot(std::string_view path)
 {
     nodes_->unique(root_);
-    Node** slot = &root_;
-    PathComponents components(path);
+    return unique_below(&root_, path);
+}
+
+// Goes on where walk_for_change() met the first shared node: what lies before it is unique already.
+Node** Tree::unique_slot(std::string_view path, Walk const& walk)
+{
+    if (walk.slot == nullptr || walk.shared_from == 0)
+    {
+        return unique_slot(path);
+    }
+    if (walk.shared_from == Walk::kNotShared)
+    {
+        return walk.slot;
+    }
+    std::size_t const end = std::min(path.find('/', walk.shared_from), path.size());
+    Name const name(path.substr(walk.shared_from, end - walk.shared_from));
+    return unique_below(nodes_->find_unique(walk.slot, name), path.substr(end));
+}
+
+// `rest` is "/" or what follows the unique node in `slot` in a path: "/a/b", or nothing.
+Node** Tree::unique_below(Node** slot, std::string_view rest)
+{
+    PathComponents components(rest);
     Name name;
     while (components.next(name))
     {
@@ -109,7 +139,7 @@ Node** Tree::unique_slot(std::string_view path)
 
 void Tree::set_value(std::string_view path, Walk const& walk, std::string_view value)
 {
-    nodes_->set_value(walk.slot != nullptr ? *walk.slot : *unique_slot(path), value);
+    nodes_->set_value(*unique_slot(path, walk), value);
 }
 
 void Tree::set_permissions(std::string_view path, PermissionId permissions)

@@ -13,7 +13,12 @@ struct Walk
     Node const* node = nullptr;     // null if the path does not exist
     Node const* nearest = nullptr;  // the node, or its nearest existing ancestor
     std::size_t nearest_length = 0; // how many characters of the path `nearest` covers ("/" counts as 1)
-    Node** slot = nullptr; // walk_for_change: where `node` hangs, if no other version shares it or the way to it
+    // walk_for_change only: the first place on the way at which another version shares the node, and where in the path
+    // the component starts that is looked for there; `node` itself and kNotShared if nothing is shared.
+    Node** slot = nullptr;
+    std::size_t shared_from = kNotShared;
+
+    static constexpr std::size_t kNotShared = static_cast<std::size_t>(-1);
 };
 
 // Takes the components of a canonical absolute path one after the other.
@@ -121,6 +126,8 @@ private:
     }
 
     Node** unique_slot(std::string_view path);
+    Node** unique_slot(std::string_view path, Walk const& walk);
+    Node** unique_below(Node** slot, std::string_view rest);
 
     NodeStore* nodes_;
     Node* root_;

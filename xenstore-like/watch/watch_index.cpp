@@ -23,8 +23,35 @@ std::uint64_t WatchIndex::hash_path(std::string_view path) const
     return hash;
 }
 
+// `parent` is the path of a directory, "" for the root.
+void WatchIndex::remember_parent(std::string_view parent)
+{
+    remembered_.above.clear();
+    std::uint64_t hash = key_.first;
+    std::size_t end = 1;
+    PathComponents components(parent.empty() ? std::string_view("/") : parent);
+    Name name;
+    for (;;)
+    {
+        if (Watch* const head = head_of(hash); head != nullptr)
+        {
+            remembered_.above.push_back({head, end});
+        }
+        if (!components.next(name))
+        {
+            break;
+        }
+        hash = name.hash_below(key_, hash);
+        end = static_cast<std::size_t>(name.text.data() + name.text.size() - parent.data());
+    }
+    remembered_.parent = parent;
+    remembered_.hash = hash;
+    remembered_.valid = true;
+}
+
 void WatchIndex::add(Watch& watch)
 {
+    remembered_.valid = false;
     watch.path_hash = hash_path(watch.path());
     std::size_t slot = slot_of(watch.path_hash);
     if (slots_[slot].head == nullptr)
@@ -50,6 +77,7 @@ void WatchIndex::add(Watch& watch)
 
 void WatchIndex::remove(Watch& watch)
 {
+    remembered_.valid = false;
     if (watch.next_at_path != nullptr)
     {
         watch.next_at_path->previous_at_path = watch.previous_at_path;

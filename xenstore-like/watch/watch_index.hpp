@@ -6,6 +6,7 @@
 #include "tree/tree.hpp"
 #include "watch/watch.hpp"
 
+#include <string>
 #include <vector>
 
 namespace tessera::store
@@ -26,8 +27,9 @@ public:
     [[nodiscard]] Watch* find(Client const* client, std::string_view path, std::string_view token) const;
 
     // Calls visit(Watch&, below) for each watch at `path` and above it; `below` is the rest of the path under the watch.
+    // Neighbours of the path that was asked for last are found without going down from the root again.
     template<typename Visit>
-    void for_each_covering(std::string_view path, Visit&& visit) const;
+    void for_each_covering(std::string_view path, Visit&& visit);
 
     // Calls visit(Watch&) for each watch exactly at `path`.
     template<typename Visit>
@@ -75,6 +77,9 @@ private:
         }
         return slot;
     }
+    // The first watch with a hash, or null.
+    [[nodiscard]] Watch* head_of(std::uint64_t hash) const { return slots_[slot_of(hash)].head; }
+    void remember_parent(std::string_view parent);
     void grow();
     void free_slot(std::size_t slot);
 
@@ -82,43 +87,55 @@ private:
     std::vector<Slot> slots_ = std::vector<Slot>(16); // a power of two of them, at most half used; linear probing
     std::size_t used_ = 0;                            // slots, that is different paths
     std::size_t size_ = 0;                            // watches
+
+    // The directory that was asked for last, and the watches at it and above it; gone with any change of the watches.
+    struct Remembered
+    {
+        struct Above
+        {
+            Watch* head;
+            std::size_t path_length;
+        };
+        std::string parent; // "" for the root
+        std::uint64_t hash = 0;
+        std::vector<Above> above;
+        bool valid = false;
+    };
+    Remembered remembered_;
 };
 
 template<typename Visit>
-void WatchIndex::for_each_covering(std::string_view path, Visit&& visit) const
+void WatchIndex::for_each_covering(std::string_view path, Visit&& visit)
 {
     if (size_ == 0)
     {
         return;
     }
-    Slot const* const slots = slots_.data();
-    std::size_t const mask = slots_.size() - 1;
-    std::uint64_t hash = key_.first;
-    std::size_t end = 1;
-    PathComponents components(path);
-    Name name;
-    for (;;)
-    {
-        std::size_t slot = hash & mask;
-        while (slots[slot].head != nullptr && slots[slot].hash != hash)
-        {
-            slot = (slot + 1) & mask;
-        }
-        for (Watch* watch = slots[slot].head; watch != nullptr;)
+    auto const visit_all = [&](Watch* head, std::size_t length) {
+        for (Watch* watch = head; watch != nullptr;)
         {
             Watch* const next = watch->next_at_path;
-            if (watch->path() == path.substr(0, end))
+            if (watch->path() == path.substr(0, length))
             {
-                visit(*watch, path.substr(end == 1 && path.size() > 1 ? 0 : end));
+                visit(*watch, path.substr(length == 1 && path.size() > 1 ? 0 : length));
             }
             watch = next;
         }
-        if (!components.next(name))
-        {
-            return;
-        }
-        hash = name.hash_below(key_, hash);
-        end = static_cast<std::size_t>(name.text.data() + name.text.size() - path.data());
+    };
+    std::size_t const slash = path.rfind('/');
+    std::string_view const parent = path.substr(0, slash);
+    if (!remembered_.valid || remembered_.parent != parent)
+    {
+        remember_parent(parent);
+    }
+    for (auto const& above : remembered_.above)
+    {
+        visit_all(above.head, above.path_length);
+    }
+    if (path.size() > 1)
+    {
+        Name const name(path.substr(slash + 1));
+        visit_all(head_of(name.hash_below(key_, remembered_.hash)), path.size());
     }
 }
 

@@ -51,8 +51,13 @@ bool StringList::next(std::string_view& out)
 
 bool single_string(std::string_view payload, std::string_view& out)
 {
-    StringList list(payload);
-    return list.next(out) && list.at_end();
+    std::size_t const length = payload.size() - 1;
+    if (payload.empty() || std::memchr(payload.data(), 0, payload.size()) != payload.data() + length)
+    {
+        return false;
+    }
+    out = {payload.data(), length};
+    return true;
 }
 
 bool parse_number(std::string_view text, std::uint64_t& out)

@@ -137,6 +137,29 @@ class DaemonTest(unittest.TestCase):
         client.call(WRITE, b"/still\0here")
         self.assertRegex(self.log(), r"level=error event=live-update-failed cause=.*format error")
 
+    def test_live_update_without_room_for_the_journal(self) -> None:
+        """A full file system under the journal: writes are refused, reads and the daemon go on, and so they do after an update was asked
+        for, which would have had no way back. With room again, everything works, sandboxed as the daemon is."""
+        state = self.folder / "state"
+        state.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)], check=False, capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"a small tmpfs cannot be mounted: {mounted.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", str(state)], check=True)
+        self.start()
+        client = self.client()
+        with self.assertRaisesRegex(StoreError, "ENOSPC"):
+            for i in range(10000):
+                client.call(WRITE, b"/big/%d\0" % i + b"x" * 1000)
+        self.live_update(client)
+        self.assertEqual(client.call(READ, b"/big/1\0"), b"x" * 1000)
+        self.assertRegex(self.log(), "event=live-update-failed cause=\"no room for another journal")
+        subprocess.run(["mount", "-o", "remount,size=64m", str(state)], check=True)
+        client.call(WRITE, b"/after\0value")
+        self.live_update(client)
+        self.assertEqual(self.client().call(READ, b"/after\0"), b"value")
+        self.assertEqual(client.call(CONTROL, b"check\0"), b"OK\0")
+
     def test_nothing_acknowledged_is_lost_by_kill_nine(self) -> None:
         """Kills a daemon that has requests of three clients under way, again and again, and reads everything back."""
         seed = random.Random(5)
@@ -192,10 +215,11 @@ class DaemonTest(unittest.TestCase):
             metrics.connect(str(self.folder / "metrics"))
             text = b"".join(iter(lambda: metrics.recv(65536), b"")).decode()
         self.assertIn('tessera_store_requests_total{domain="0",operation="read"} 2\n', text)
-        requests = [line for line in self.log().splitlines() if "event=request" in line]
-        self.assertIn(r'operation=write transaction=0 payload="/a\x00quote\" and\x0aline"', requests[1])
-        self.assertIn("error=ENOENT", requests[2])
-        self.assertEqual(len([line for line in requests if "operation=read" in line]), 1)
+        lines = [line for line in self.log().splitlines() if re.search("event=(request|reply) ", line)]
+        self.assertIn(r'operation=write transaction=0 payload="/a\x00quote\" and\x0aline"', lines[0])
+        self.assertRegex(lines[1], r'event=reply client=\d+ domain=0 via=socket operation=write payload="OK\\x00"$')
+        self.assertRegex(lines[3], r'operation=error payload="ENOENT\\x00"$')
+        self.assertEqual(len([line for line in lines if "operation=read" in line]), 1)
 
     def test_log_file_moves_on_hangup(self) -> None:
         self.start()

@@ -53,6 +53,52 @@ TEST_F(StoreTest, ADeadDomainLeavesNothingBehind)
     EXPECT_EQ(guest(1).write("/given", "y"), "!EACCES") << "the next domain 1 is another one";
 }
 
+// Found by the model: the change was applied with the books of the time before, and the right outlived the domain.
+TEST_F(StoreTest, ATransactionGivesNoRightsToADomainThatEndedMeanwhile)
+{
+    control.write("/x", "");
+    std::uint32_t const id = control.start();
+    EXPECT_EQ(control.set_permissions("/x", "n7", id), kOk);
+    control.call(XS_INTRODUCE, "7\0001\0001\0"s);
+    control.call(XS_RELEASE, "7\0"s);
+    EXPECT_EQ(control.end(id), "!EAGAIN");
+    EXPECT_EQ(control.call(XS_GET_PERMS, "/x\0"s), "n0\0"s);
+    EXPECT_EQ(control.call(XS_CONTROL, "check\0"s), kOk);
+    std::uint32_t const again = control.start();
+    control.set_permissions("/x", "n7", again);
+    EXPECT_EQ(control.end(again), kOk) << "rights may be given before a domain is introduced";
+}
+
+TEST_F(StoreTest, ADeadDomainHearsNoSpecialWatchesAnyMore)
+{
+    EXPECT_EQ(control.set_permissions("@releaseDomain", "n0,r1"), kOk);
+    control.call(XS_RELEASE, "1\0"s);
+    EXPECT_EQ(control.call(XS_GET_PERMS, "@releaseDomain\0"s), "n0\0"s) << "the next domain 1 is another one";
+}
+
+// Found by the model: nobody's account had the root any more.
+TEST_F(StoreTest, TheRootOfADeadDomainBelongsToDomainZero)
+{
+    EXPECT_EQ(control.set_permissions("/", "n1"), kOk);
+    control.call(XS_RELEASE, "1\0"s);
+    EXPECT_EQ(control.call(XS_GET_PERMS, "/\0"s), "n0\0"s);
+    EXPECT_EQ(control.call(XS_CONTROL, "check\0"s), kOk);
+}
+
+// Found by the model: which of two nested nodes went first, and so what was reported, was left to a hash table.
+TEST_F(StoreTest, NestedNodesOfADeadDomainGoWithTheUppermost)
+{
+    for (std::string const path : {"/x", "/x-y", "/x/y", "/x/y/z"})
+    {
+        control.write(path, "");
+        control.set_permissions(path, "n1");
+    }
+    control.watch("/", "t");
+    control.events();
+    store.domains_ended({1}, {});
+    EXPECT_EQ(control.events(), (Events{"/local/domain/1|t", "/x|t", "/x-y|t"}));
+}
+
 TEST_F(StoreTest, EndsAreAnnouncedOncePerReport)
 {
     control.watch("@releaseDomain", "r");

@@ -2,6 +2,8 @@
 // Tests of the requests on nodes, their permissions and their quotas.
 #include "store_fixture.hpp"
 
+#include <algorithm>
+
 namespace tessera::store::test
 {
 namespace
@@ -208,11 +210,18 @@ TEST_F(StoreTest, QuotasAreShownAndSetLikeTheStockDaemons)
 
 struct RecordingObserver final : Observer
 {
-    void request_handled(Client const& client, Request const& request, int error) override
+    void request_begins(Client const& client, Request const& request) override
     {
-        seen.push_back(std::to_string(client.domain) + " " + std::string(operation_name(request.operation)) + " " +
-                       std::to_string(error));
+        seen.push_back(std::to_string(client.domain) + " asks " + std::string(operation_name(request.operation)));
     }
+    void message_queued(Client const& client, std::uint32_t type, std::string_view first,
+                        std::string_view second) override
+    {
+        std::string text = std::string(first) + std::string(second);
+        std::replace(text.begin(), text.end(), '\0', ',');
+        seen.push_back(std::to_string(client.domain) + " hears " + std::string(operation_name(type)) + " " + text);
+    }
+    void client_gone(Client const& client) override { seen.push_back(std::to_string(client.domain) + " goes"); }
     void domain_event(DomainEvent event, std::uint16_t domain) override { events.emplace_back(event, domain); }
     std::vector<std::string> seen;
     std::vector<std::pair<DomainEvent, std::uint16_t>> events;
@@ -231,13 +240,42 @@ TEST_F(StoreTest, TheObserverHearsOfRequestsOnDemandAndOfEveryQuotaOnce)
     control.read("/");
     store.set_trace(false);
     control.read("/");
-    EXPECT_EQ(observer.seen, (std::vector<std::string>{"1 write " + std::to_string(ENOSPC),
-                                                       "1 write " + std::to_string(ENOSPC), "0 read 0"}));
+    EXPECT_EQ(observer.seen, (std::vector<std::string>{"1 asks write", "1 hears error ENOSPC,", "1 asks write",
+                                                       "1 hears error ENOSPC,", "0 asks read", "0 hears read "}));
     control.call(XS_INTRODUCE, "7\0001\0001\0"s);
     control.call(XS_RELEASE, "7\0"s);
     EXPECT_EQ(observer.events,
               (std::vector<std::pair<DomainEvent, std::uint16_t>>{
                   {DomainEvent::QuotaExceeded, 1}, {DomainEvent::Introduced, 7}, {DomainEvent::Released, 7}}));
+    store.set_observer(nullptr);
+}
+
+// In the order of each client's queue: the writer's own event comes before its reply, as it does on the wire.
+TEST_F(StoreTest, TheObserverHearsOfEventsAndOfTheEndOfClients)
+{
+    RecordingObserver observer;
+    store.set_observer(&observer);
+    TestClient one = guest(1);
+    one.watch("data", "t");
+    one.events();
+    control.watch("/local/domain/1", "c");
+    control.events();
+    store.set_trace(true);
+    one.write("data", "x");
+    store.domains_ended({1}, {});
+    store.set_trace(false);
+    std::vector<std::string> const expected = {
+        "1 asks write",
+        "0 hears watch_event /local/domain/1/data,c,",
+        "1 hears watch_event data,t,",
+        "1 hears write OK,",
+        "1 goes",
+        "0 hears watch_event /local/domain/1,c,",
+    };
+    EXPECT_EQ(observer.seen, expected);
+    store.domains_ended({}, {2});
+    EXPECT_EQ(observer.events, (std::vector<std::pair<DomainEvent, std::uint16_t>>{{DomainEvent::Released, 1},
+                                                                                   {DomainEvent::ShutDown, 2}}));
     store.set_observer(nullptr);
 }
 

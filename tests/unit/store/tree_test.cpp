@@ -93,21 +93,24 @@ TEST_F(TreeTest, UnsharedTreeIsChangedInPlace)
     EXPECT_EQ(nodes.node_count(), count);
 }
 
-// A shared node anywhere on the way, siblings in a treap included, must keep a change from being made in place.
-TEST_F(TreeTest, AChangeInPlaceIsOfferedOnlyWhereNothingIsShared)
+// A shared node anywhere on the way, siblings in a treap included, must be copied by a change: it starts there.
+TEST_F(TreeTest, AChangeStartsAtTheFirstSharedNode)
 {
     for (int i = 0; i < 40; ++i)
     {
         tree.create("/" + std::to_string(i), "", permissions());
         tree.create("/" + std::to_string(i) + "/below", "old", permissions());
     }
-    EXPECT_NE(tree.walk_for_change("/7/below").slot, nullptr);
-    EXPECT_EQ(tree.walk_for_change("/7/absent").slot, nullptr);
+    EXPECT_EQ(tree.walk_for_change("/7/below").shared_from, Walk::kNotShared);
+    EXPECT_EQ(*tree.walk_for_change("/7/below").slot, tree.find("/7/below"));
+    EXPECT_EQ(tree.walk_for_change("/7/absent").node, nullptr);
     EXPECT_EQ(tree.walk("/7/below").slot, nullptr);
     std::optional<Tree> snapshot = tree;
-    EXPECT_EQ(tree.walk_for_change("/7/below").slot, nullptr);
+    EXPECT_EQ(tree.walk_for_change("/7/below").shared_from, 0U) << "from the root on";
     set_value("/7/below", "new");
-    EXPECT_NE(tree.walk_for_change("/7/below").slot, nullptr) << "copied by the first change";
+    EXPECT_EQ(tree.walk_for_change("/7/below").shared_from, Walk::kNotShared) << "copied by the first change";
+    std::size_t const from = tree.walk_for_change("/8/below").shared_from;
+    EXPECT_TRUE(from == 1 || from == 3) << "the root is unique, at least the last node is not: " << from;
     for (int i = 0; i < 40; ++i)
     {
         set_value("/" + std::to_string(i) + "/below", "new");

@@ -25,6 +25,9 @@ public:
     /// Takes over a connected stream socket; for tests.
     explicit StorePipeline(UniqueFd socket) : socket_(std::move(socket)) {}
 
+    /// Between two calls it becomes readable only when the daemon has hung up.
+    int descriptor() const { return socket_.get(); }
+
     /// All or nothing; tried again for as long as others' changes get in the way.
     void run_transaction(StoreBatch const& batch);
 

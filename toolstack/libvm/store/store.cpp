@@ -85,22 +85,23 @@ void Store::remove(std::string const& path) const
     }
 }
 
-void Store::run(StoreBatch const& batch)
+StorePipeline& Store::pipeline()
 {
     if (!pipeline_)
     {
         pipeline_ = std::make_unique<StorePipeline>(xs_daemon_socket());
     }
-    pipeline_->run(batch);
+    return *pipeline_;
+}
+
+void Store::run(StoreBatch const& batch)
+{
+    pipeline().run(batch);
 }
 
 void Store::run_transaction(StoreBatch const& batch)
 {
-    if (!pipeline_)
-    {
-        pipeline_ = std::make_unique<StorePipeline>(xs_daemon_socket());
-    }
-    pipeline_->run_transaction(batch);
+    pipeline().run_transaction(batch);
 }
 
 void Store::watch(std::string const& path, std::string const& token) const
@@ -119,6 +120,11 @@ void Store::unwatch(std::string const& path, std::string const& token) const
 int Store::wait_fd() const
 {
     return xs_fileno(handle_);
+}
+
+int Store::hang_up_fd()
+{
+    return pipeline().descriptor();
 }
 
 std::optional<std::string> Store::take_event() const

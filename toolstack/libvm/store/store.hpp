@@ -40,6 +40,8 @@ public:
     void watch(std::string const& path, std::string const& token) const;
     void unwatch(std::string const& path, std::string const& token) const;
     int wait_fd() const;
+    /// Becomes readable when the daemon has gone: wait_fd() stays silent then. What was watched has to be watched anew.
+    int hang_up_fd();
     /// The token of one event that is waiting, if any.
     std::optional<std::string> take_event() const;
     /// Whether events are waiting that `wait_fd()` does not tell of, since wait_until() has read them.
@@ -51,6 +53,7 @@ public:
                     std::chrono::milliseconds look_again = std::chrono::minutes{1}) const;
 
 private:
+    StorePipeline& pipeline();
     std::optional<std::string> receive_event() const;
 
     xs_handle* handle_;

@@ -100,13 +100,19 @@ void Supervisor::run(std::function<void()> const& ready)
     ready();
     for (;;)
     {
-        pollfd entries[] = {
-            {host_.store.wait_fd(), POLLIN, 0}, {signals.get(), POLLIN, 0}, {registry_events.get(), POLLIN, 0}};
+        pollfd entries[] = {{host_.store.wait_fd(), POLLIN, 0},
+                            {signals.get(), POLLIN, 0},
+                            {registry_events.get(), POLLIN, 0},
+                            {host_.store.hang_up_fd(), POLLIN, 0}};
         // The kernel tells of a closed lock file just before it lets go of the lock: then a second look is needed.
         int const timeout = host_.store.has_events() ? 0 : look_again_ ? kLookAgainMilliseconds : -1;
-        if (::poll(entries, 3, timeout) < 0 && errno != EINTR)
+        if (::poll(entries, std::size(entries), timeout) < 0 && errno != EINTR)
         {
             throw system_error("waiting for events", errno);
+        }
+        if (entries[3].revents != 0)
+        {
+            throw Error(ExitCode::Unreachable, "the store daemon hung up", "start the supervisor again with the store");
         }
         if (entries[1].revents != 0)
         {

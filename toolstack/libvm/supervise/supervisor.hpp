@@ -25,7 +25,8 @@ public:
     /// Throws Error(WrongState) if another supervisor runs.
     Supervisor(Host& host, SupervisorOptions options, Log log);
 
-    /// Serves until SIGTERM or SIGINT; calls `ready` when it has caught up with what happened before.
+    /// Serves until SIGTERM or SIGINT; throws Error(Unreachable) when the store daemon ends: whoever keeps both running
+    /// starts it again, and it catches up. Calls `ready` when it has caught up with what happened before.
     void run(std::function<void()> const& ready);
 
     /// Whether a supervisor serves this registry.

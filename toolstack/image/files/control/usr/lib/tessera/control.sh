@@ -70,9 +70,30 @@ wait_for() {
     return 0
 }
 
+# keep_store: the store daemon with its state on the tmpfs; started again when it was killed, as its systemd unit does.
+# Local clients of a killed daemon lose their connection. The console daemon does not connect anew by itself.
+keep_store() {
+    while :; do
+        tessera-store --foreground --state /run/tessera-store/state --metrics /run/tessera-store/metrics \
+            --pidfile /run/xen/tessera-store.pid >>/var/log/xen/tessera-store.log 2>&1 &
+        store_pid=$!
+        [ "$store_code" = 0 ] || restart_console_daemon &
+        wait "$store_pid"
+        store_code=$?
+        [ "$store_code" -gt 128 ] || return "$store_code"
+    done
+}
+
+restart_console_daemon() {
+    wait_step=10000 wait_for 300 store_is_ready && kill "$(cat /run/xen/xenconsoled.pid)" && start_console_daemon
+}
+
+# store_is_ready: the process id file is written when the store serves.
+store_is_ready() { [ "$(cat /run/xen/tessera-store.pid)" = "$store_pid" ]; }
+
 start_store() {
     case "$opt_store" in
-    tessera-store) tessera-store --foreground --pidfile /run/xen/tessera-store.pid >/var/log/xen/tessera-store.log 2>&1 & ;;
+    tessera-store) mkdir -p /run/tessera-store && store_code=0 keep_store & ;;
     xenstored | oxenstored) "$opt_store" --pid-file /run/xen/xenstored.pid ;;
     none) return 0 ;;
     *) say "unknown tessera.store=$opt_store (tessera-store, xenstored, oxenstored, none)"; return 1 ;;
@@ -95,7 +116,17 @@ start_bridge() {
 
 start_guest_supervisor() {
     [ -x /usr/bin/vmctl ] || return 0
-    vmctl supervise --pidfile /run/xen/vmctl-supervise.pid >/var/log/xen/vmctl-supervise.log 2>&1 &
+    keep_guest_supervisor >/var/log/xen/vmctl-supervise.log 2>&1 &
+}
+
+# keep_guest_supervisor: started again when it lost the store (exit code 8).
+keep_guest_supervisor() {
+    while :; do
+        wait_for 300 test -S /run/xenstored/socket
+        vmctl supervise --pidfile /run/xen/vmctl-supervise.pid
+        [ $? = 8 ] || return
+        usleep 100000
+    done
 }
 
 # run_script PATH: the protocol that the test harness reads from the console.
