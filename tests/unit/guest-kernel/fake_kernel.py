@@ -113,7 +113,7 @@ class FakeKit:
 
     def leftovers(self) -> list[str]:
         """Half-done things that a run left in the cache or beside the artefacts."""
-        found = [entry.name for entry in (self.cache / "guest-kernel").glob(".work-*")]
+        found = [entry.name for entry in (self.cache / "guest-kernel").glob(".scratch-*")]
         if self.output.is_dir():
             found += [entry.name for entry in self.output.iterdir() if entry.name.startswith(".")]
         return found
