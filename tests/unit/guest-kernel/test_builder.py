@@ -151,6 +151,14 @@ class Builder(unittest.TestCase):
         self.refuse(2, "micro.config:3: CONFIG_UNKNOWN=y was asked for, the configuration has n")
         self.assertFalse(self.micro.exists())
 
+    def test_options_that_the_patches_bring_are_not_asked_of_the_packaged_source(self) -> None:
+        self.fake.add_patch("0001-first.patch", "int value_20 = 20;", "// option CONFIG_BROUGHT")
+        (self.fake.kit / "configs" / "micro-series.config").write_text("CONFIG_BROUGHT=y\n", encoding="utf-8")
+        self.assertEqual(self.fake.run().returncode, 0)
+        self.assertIn("CONFIG_BROUGHT=y", (self.micro / "config").read_text(encoding="utf-8"))
+        self.assertEqual(self.fake.run("--unpatched").returncode, 0)
+        self.assertNotIn("BROUGHT", (self.fake.output / "micro-unpatched" / "config").read_text(encoding="utf-8"))
+
     def test_compiler_error_is_shown(self) -> None:
         self.fake.pack_source("broken\n")
         self.refuse(1, "compiling the kernel failed", "kernel/main.c:1: error: broken", "guest-kernel-micro.log")
