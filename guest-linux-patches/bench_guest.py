@@ -91,7 +91,7 @@ def main() -> int:
             Run("kernel", arguments.kernel, arguments.memory, words, arguments.vcpus)]
     for run in runs:
         if not run.kernel.is_file():
-            print(f"bench-guest: error: {run.kernel} does not exist\n  hint: make guest-kernel guest-kernel-unpatched", file=sys.stderr)
+            print(f"bench-guest: error: {run.kernel} does not exist\n  hint: make -f guest-linux-patches/build.mk guest-kernel guest-kernel-unpatched", file=sys.stderr)
             return 3
     try:
         figures = figures_of(run_guests(arguments.hypervisor, arguments.tool, runs, arguments.log, counting=not arguments.free_running,

@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 FLAVOUR ?= micro
 kit := guest-linux-patches
 
-.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel bench-guest
+.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel bench-guest bench-guest-series
 
 all: guest-kernel
 
@@ -25,11 +25,15 @@ test:
 guest-kernel-rebase:
 	@$(PYTHON) $(kit)/rebase_guest_kernel.py $(if $(SOURCE),--source $(SOURCE)) $(if $(WRITE),--write)
 
-# The built kernel as guests on Tessera and on stock Xen, against the packaged one, and a second build (long).
-test-guest-kernel: guest-kernel guest-kernel-unpatched
+# The built kernel as guests on Tessera and on stock Xen, micro against the packaged one, and a second build (long).
+test-guest-kernel: guest-kernel $(if $(filter micro,$(FLAVOUR)),guest-kernel-unpatched)
 	@$(PYTHON) $(kit)/check_guest_kernel.py --kernel build/guest/$(FLAVOUR) $(if $(HYPERVISORS),--hypervisors $(HYPERVISORS))
 
 # Instructions and entries into the hypervisor per workload, without and with the patches.
 HYPERVISOR ?= tessera
 bench-guest: guest-kernel guest-kernel-unpatched
 	@$(PYTHON) $(kit)/bench_guest.py --hypervisor $(HYPERVISOR) --baseline build/guest/$(FLAVOUR)-unpatched/vmlinuz --kernel build/guest/$(FLAVOUR)/vmlinuz
+
+# The same for the kernel after each patch of the series (long).
+bench-guest-series:
+	@$(PYTHON) $(kit)/bench_series.py --hypervisor $(HYPERVISOR) --jobs $(JOBS)

@@ -12,7 +12,7 @@ import types
 from pathlib import Path
 
 from kernelkit.artefacts import publish
-from kernelkit.build import Workshop, boot_image_size, cache_directory, choose_compiler, obtain
+from kernelkit.build import NEEDED_BYTES, Workshop, boot_image_size, cache_directory, choose_compiler, obtain
 from kernelkit.errors import ExitCode, KitError
 from kernelkit.flavour import FRAGMENTS, gather
 from kernelkit.process import say
@@ -28,6 +28,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("build/guest"), help="where the artefacts go (default: build/guest)")
     parser.add_argument("--source", type=Path, help="kernel source tarball (default: the packaged one)")
     parser.add_argument("--kit", type=Path, default=KIT, help=argparse.SUPPRESS)
+    parser.add_argument("--needed-mib", type=int, default=NEEDED_BYTES >> 20, help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once (default: one per CPU)")
     parser.add_argument("--unpatched", action="store_true", help="leave the patches out, for comparison; the result is FLAVOUR-unpatched")
     parser.add_argument("--rebuild", action="store_true", help="build even if the cache has this kernel")
@@ -43,7 +44,8 @@ def build(arguments: argparse.Namespace) -> Path:
     inputs = gather(arguments.kit, arguments.flavour, source, with_patches=not arguments.unpatched)
     name = arguments.flavour + ("-unpatched" if arguments.unpatched else "")
     log = arguments.output.parent / "logs" / f"guest-kernel-{name}.log"
-    shop = Workshop(cache_directory(), arguments.jobs, log.absolute(), compiler=choose_compiler(through_ccache=not arguments.without_ccache))
+    shop = Workshop(cache_directory(), arguments.jobs, log.absolute(), arguments.needed_mib << 20,
+                    choose_compiler(through_ccache=not arguments.without_ccache))
     target = arguments.output / name
     publish(obtain(inputs, shop, rebuild=arguments.rebuild), target)
     return Path(target)

@@ -9,10 +9,9 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from kernelkit.build import cache_directory
+from kernelkit.build import cache_directory, scratch_directory
 from kernelkit.errors import ExitCode, KitError
 from kernelkit.process import clean_environment, say
 from kernelkit.series import Attempt, Fit, Patch, read_series, try_patch
@@ -68,17 +67,17 @@ def rebase(arguments: argparse.Namespace, source: FoundSource) -> int:
     patches = read_series(arguments.kit / "patches")
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=cache) as scratch:
+    with scratch_directory(cache) as scratch:
         say(f"unpacking {source.tarball}")
-        tree = unpack(source, Path(scratch, "source"), Path(scratch, "log"))
+        tree = unpack(source, scratch / "source", scratch / "log")
         bad = 0
         for patch in patches:
-            keep_copies(tree, patch, Path(scratch, "before"))
+            keep_copies(tree, patch, scratch / "before")
             attempt = try_patch(tree, patch)
             report(attempt)
             bad += attempt.fit not in ACCEPTED
             if arguments.write and attempt.fit in (Fit.MOVED, Fit.FUZZY):
-                patch.path.write_text(refreshed(tree, Path(scratch, "before"), patch), encoding="utf-8")
+                patch.path.write_text(refreshed(tree, scratch / "before", patch), encoding="utf-8")
                 print(f"      rewritten{'; look at it, fuzz can put a hunk in the wrong place' if attempt.fit is Fit.FUZZY else ''}")
     return bad
 

@@ -58,6 +58,40 @@ def exclusive(lock: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def scratch_directory(cache: Path) -> Iterator[Path]:
+    """A directory to work in, gone afterwards; those of builders that were killed before they could clear up go first.
+
+    Its builder holds a lock on it, which ends with the builder however that ends.
+    """
+    with exclusive(cache / ".scratch.lock"):
+        for old in cache.glob(".scratch-*"):
+            remove_if_abandoned(old)
+        scratch = Path(tempfile.mkdtemp(prefix=".scratch-", dir=cache))
+        held = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(held)
+
+
+def remove_if_abandoned(scratch: Path) -> None:
+    """Removes a builder's scratch directory unless that builder still holds its lock."""
+    if not scratch.is_dir():
+        return
+    handle = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(handle)
+    say(f"removing what a killed build left in {scratch}")
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
 def obtain(inputs: Inputs, shop: Workshop, *, rebuild: bool = False) -> Path:
     """Returns the cache directory that holds the artefacts of these inputs, building them when it has to."""
     try:
@@ -70,7 +104,7 @@ def obtain(inputs: Inputs, shop: Workshop, *, rebuild: bool = False) -> Path:
             build_into(entry, inputs, shop)
             return entry
     except OSError as error:
-        raise KitError(f"{error.filename or shop.cache}: {error.strerror}", "is the disk full or read-only? TESSERA_CACHE chooses another place",
+        raise KitError(f"{error.filename2 or error.filename or shop.cache}: {error.strerror}", "is the disk full or read-only? TESSERA_CACHE chooses another place",
                        ExitCode.NO_RESOURCES) from error
 
 
@@ -82,8 +116,7 @@ def build_into(entry: Path, inputs: Inputs, shop: Workshop) -> None:
                        "free some space, or set TESSERA_CACHE to another disk", ExitCode.NO_RESOURCES)
     shop.log.parent.mkdir(parents=True, exist_ok=True)
     shop.log.unlink(missing_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".work-", dir=shop.cache))
-    try:
+    with scratch_directory(shop.cache) as scratch:
         say(f"{inputs.flavour}: unpacking {inputs.source.tarball}")
         tree = unpack(inputs.source, scratch / "source", shop.log)
         prepare(tree, inputs, shop)
@@ -94,8 +127,6 @@ def build_into(entry: Path, inputs: Inputs, shop: Workshop) -> None:
         if entry.exists():
             shutil.rmtree(entry)
         result.rename(entry)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def make(tree: Path, inputs: Inputs, shop: Workshop, *targets: str) -> list[str]:

@@ -22,6 +22,10 @@ FRAGMENTS = {
     "micro": ("common.config", "micro.config"),
     "server": ("common.config", "server.config"),
 }
+# Options that the patches bring: the packaged source does not know them.
+FRAGMENTS_OF_SERIES = {
+    "micro": ("micro-series.config",),
+}
 
 # Part of every result, so the same on all machines.
 MAKE_VARIABLES = {
@@ -79,6 +83,7 @@ def gather(kit: Path, flavour: str, source: FoundSource, with_patches: bool = Tr
     """Reads the kit's files for one flavour."""
     if flavour not in FRAGMENTS:
         raise KitError(f"there is no flavour {flavour!r}", f"choose one of: {', '.join(FRAGMENTS)}", ExitCode.CONFIGURATION)
-    options = merge([kit / "configs" / name for name in FRAGMENTS[flavour]])
+    names = FRAGMENTS[flavour] + (FRAGMENTS_OF_SERIES.get(flavour, ()) if with_patches else ())
+    options = merge([kit / "configs" / name for name in names])
     patches = read_series(kit / "patches") if with_patches else []
     return Inputs(flavour, source, patches, options, tool_versions())

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from .errors import ExitCode, KitError
 
+# What programs say when the disk is full; tar's words for a file that it could write in part come last.
+FULL_DISK = ("No space left on device", "Disk quota exceeded", "Wrote only ")
 PROGRESS_SECONDS = 15.0
 TAIL_LINES = 25
 
@@ -53,16 +55,25 @@ def stop_group(process: subprocess.Popen[str]) -> None:
             continue
 
 
-def log_tail(log: Path) -> list[str]:
+def read_lines(log: Path) -> list[str]:
+    """The lines of a log that may not be there."""
+    return log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+
+
+def telling_lines(lines: list[str]) -> list[str]:
     """The last lines of a log, errors of the compiler and of make first when there are any."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
     telling = [line for line in lines if "error:" in line or "Error " in line or "***" in line]
     return (telling or lines)[-TAIL_LINES:]
 
 
-def ran_out_of_space(lines: list[str]) -> bool:
-    """Whether a program's output says that the disk is full."""
-    return any("No space left on device" in line or "Disk quota exceeded" in line for line in lines)
+def out_of_space(lines: list[str]) -> str:
+    """The line in which a program says that the disk is full, or an empty string."""
+    return next((line.strip() for line in lines if any(words in line for words in FULL_DISK)), "")
+
+
+def full_disk(purpose: str, said: str) -> KitError:
+    """The error for a step that found the disk full, with the program's own words."""
+    return KitError(f"{purpose}: the disk is full: {said}", "free some space, or set TESSERA_CACHE to another disk", ExitCode.NO_RESOURCES)
 
 
 def run_logged(command: Command) -> None:
@@ -82,6 +93,9 @@ def run_logged(command: Command) -> None:
                 if command.on_line is not None:
                     command.on_line(line)
         status = process.wait()
+    except OSError as error:
+        stop_group(process)
+        raise KitError(f"{command.purpose}: {command.log} cannot be written: {error.strerror}", "is the disk full or read-only?", ExitCode.NO_RESOURCES) from error
     except BaseException:
         stop_group(process)
         raise
@@ -91,10 +105,10 @@ def run_logged(command: Command) -> None:
 
 def failure(command: Command, status: int) -> KitError:
     """Describes a program that failed."""
-    tail = log_tail(command.log)
-    if ran_out_of_space(tail):
-        return KitError(f"{command.purpose}: the disk is full", "free some space, or set TESSERA_CACHE to another disk", ExitCode.NO_RESOURCES)
-    said = "\n".join(f"    {line}" for line in tail)
+    lines = read_lines(command.log)
+    if said := out_of_space(lines):
+        return full_disk(command.purpose, said)
+    said = "\n".join(f"    {line}" for line in telling_lines(lines))
     return KitError(f"{command.purpose} failed with status {status}; its output ended in:\n{said}", command.hint)
 
 

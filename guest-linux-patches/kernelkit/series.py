@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from .errors import ExitCode, KitError, configuration_file
-from .process import clean_environment
+from .process import clean_environment, full_disk, out_of_space
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,20 @@ class Patch:
         names = re.findall(r"^\+\+\+ [^/\s]+/(\S+)", self.path.read_text(encoding="utf-8"), re.MULTILINE)
         old = re.findall(r"^--- [^/\s]+/(\S+)", self.path.read_text(encoding="utf-8"), re.MULTILINE)
         return sorted(set(names) | {name for name in old if name != "null"})
+
+
+    def growth(self) -> int:
+        """By how many bytes the patched files become larger."""
+        grown = before = after = 0
+        for line in self.path.read_bytes().splitlines(keepends=True):
+            if before == after == 0:
+                if match := re.match(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@", line):
+                    before, after = (int(count) if count is not None else 1 for count in match.groups())
+                continue
+            grown += {b"+": len(line) - 1, b"-": 1 - len(line)}.get(line[:1], 0)
+            before -= line[:1] in b"- \n"
+            after -= line[:1] in b"+ \n"
+        return grown
 
 
 class Fit(Enum):
@@ -69,14 +83,26 @@ def read_series(directory: Path) -> list[Patch]:
 def run_patch(tree: Path, patch: Patch, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs patch(1) in the tree without ever asking a question or leaving files aside."""
     command = ["patch", "-p1", "--batch", "--no-backup-if-mismatch", "--reject-file=-", *options, "-i", str(patch.path.resolve())]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=clean_environment({}))
+    result = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=clean_environment({}))
+    if result.returncode != 0 and (said := out_of_space((result.stdout + result.stderr).splitlines())):
+        raise full_disk(f"applying {patch.name}", said)
+    return result
+
+
+def total_size(tree: Path, patch: Patch) -> int:
+    """Size of the files that a patch touches, together."""
+    return sum((tree / name).stat().st_size for name in patch.files() if (tree / name).is_file())
 
 
 def try_patch(tree: Path, patch: Patch) -> Attempt:
     """Applies one patch if it can be applied at all and says how well it fitted; a conflict leaves the tree as it was."""
     for fuzz in ("0", "2"):
         if run_patch(tree, patch, "--forward", "--dry-run", f"--fuzz={fuzz}").returncode == 0:
+            expected = total_size(tree, patch) + patch.growth()
             result = run_patch(tree, patch, "--forward", f"--fuzz={fuzz}")
+            # patch(1) does not notice when the disk is full and leaves a file cut short behind
+            if result.returncode == 0 and total_size(tree, patch) != expected:
+                raise full_disk(f"applying {patch.name}", f"{', '.join(patch.files())} was not written to its end")
             if result.returncode != 0:
                 return Attempt(patch, Fit.CONFLICT, result.stdout + result.stderr)
             if " with fuzz " in result.stdout:

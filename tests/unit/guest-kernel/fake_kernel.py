@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAKEFILE = """\
-KNOWN := CONFIG_MODULES CONFIG_NUMBER CONFIG_XEN
+KNOWN := CONFIG_MODULES CONFIG_NUMBER CONFIG_XEN $(shell sed -n 's/^.. option //p' kernel/main.c)
 all: bzImage
 allnoconfig:
 \t@: > .config
@@ -63,6 +63,7 @@ class FakeKit:
         (self.kit / "patches").mkdir()
         (self.kit / "configs" / "common.config").write_text("CONFIG_XEN=y\n", encoding="utf-8")
         (self.kit / "configs" / "micro.config").write_text("CONFIG_NUMBER=32\nCONFIG_MODULES=n\n", encoding="utf-8")
+        (self.kit / "configs" / "micro-series.config").write_text("# nothing\n", encoding="utf-8")
         (self.kit / "configs" / "server.config").write_text("CONFIG_MODULES=y\n", encoding="utf-8")
         (self.kit / "patches" / "series").write_text("# nothing\n", encoding="utf-8")
         self.pack_source(MAIN)
@@ -113,7 +114,7 @@ class FakeKit:
 
     def leftovers(self) -> list[str]:
         """Half-done things that a run left in the cache or beside the artefacts."""
-        found = [entry.name for entry in (self.cache / "guest-kernel").glob(".work-*")]
+        found = [entry.name for entry in (self.cache / "guest-kernel").glob(".scratch-*")]
         if self.output.is_dir():
             found += [entry.name for entry in self.output.iterdir() if entry.name.startswith(".")]
         return found

@@ -151,6 +151,14 @@ class Builder(unittest.TestCase):
         self.refuse(2, "micro.config:3: CONFIG_UNKNOWN=y was asked for, the configuration has n")
         self.assertFalse(self.micro.exists())
 
+    def test_options_that_the_patches_bring_are_not_asked_of_the_packaged_source(self) -> None:
+        self.fake.add_patch("0001-first.patch", "int value_20 = 20;", "// option CONFIG_BROUGHT")
+        (self.fake.kit / "configs" / "micro-series.config").write_text("CONFIG_BROUGHT=y\n", encoding="utf-8")
+        self.assertEqual(self.fake.run().returncode, 0)
+        self.assertIn("CONFIG_BROUGHT=y", (self.micro / "config").read_text(encoding="utf-8"))
+        self.assertEqual(self.fake.run("--unpatched").returncode, 0)
+        self.assertNotIn("BROUGHT", (self.fake.output / "micro-unpatched" / "config").read_text(encoding="utf-8"))
+
     def test_compiler_error_is_shown(self) -> None:
         self.fake.pack_source("broken\n")
         self.refuse(1, "compiling the kernel failed", "kernel/main.c:1: error: broken", "guest-kernel-micro.log")
@@ -188,6 +196,29 @@ class Builder(unittest.TestCase):
             self.assertIn("interrupted", said)
             self.assertFalse(self.micro.exists())
             self.assertEqual(self.fake.leftovers(), [])
+
+    def test_what_a_killed_build_left_is_removed_and_what_a_running_one_uses_is_not(self) -> None:
+        self.fake.pack_source(MAIN, slow=True)
+        log = self.fake.output.parent / "logs" / "guest-kernel-micro.log"
+        process = subprocess.Popen(self.fake.command(), env=self.fake.environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (log.is_file() and "CC      kernel/main.o" in log.read_text(encoding="utf-8")):
+            self.assertLess(time.monotonic(), deadline, "the build never started")
+            time.sleep(0.02)
+        running = self.fake.leftovers()
+        self.assertEqual(len(running), 1)
+        (self.fake.root / "source" / "linux-toy" / "slow").unlink()
+        self.fake.pack_source(MAIN)
+        self.assertEqual(self.fake.run("--flavour", "server").returncode, 0)
+        self.assertEqual(self.fake.leftovers(), running)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+        process.kill()
+        process.wait(timeout=60)
+        for child in children:  # each leads a group of its own, which a killed builder cannot end
+            os.killpg(int(child), signal.SIGKILL)
+        self.assertEqual(self.fake.leftovers(), running)
+        self.assertIn("removing what a killed build left", self.fake.run("--flavour", "server", "--rebuild").stderr)
+        self.assertEqual(self.fake.leftovers(), [])
 
 
 if __name__ == "__main__":

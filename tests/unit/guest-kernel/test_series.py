@@ -39,6 +39,11 @@ class Series(unittest.TestCase):
                 read_series(self.patches)
             self.assertEqual(caught.exception.code, code)
 
+    def test_knows_by_how_much_a_patch_makes_its_files_larger(self) -> None:
+        text = "--- a/x\n+++ b/x\n@@ -1,2 +1,3 @@\n-one\n+--- three\n++++ four\n two\n--- a/y\n+++ b/y\n@@ -1 +1 @@\n--- five\n+six\n"
+        (self.patches / "0001-first.patch").write_text(text, encoding="utf-8")
+        self.assertEqual(read_series(self.patches)[0].growth(), len("--- three\n+++ four\nsix\n") - len("one\n-- five\n"))
+
     def test_clean_patch_applies(self) -> None:
         self.assertEqual(try_patch(self.tree, read_series(self.patches)[0]).fit, Fit.CLEAN)
         self.assertIn("int value_20 = 21;", self.main.read_text(encoding="utf-8"))
