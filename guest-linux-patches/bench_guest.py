@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lab.counters import Counters
 from lab.guests import Run, figures_of, run_guests
 from lab.workload import ROOT, Figures
 
@@ -58,13 +59,13 @@ def print_entries(before: Figures, after: Figures) -> None:
         print(f"{name:24} {' '.join(cells)}")
 
 
-def print_causes(before: Figures, after: Figures, name: str) -> None:
-    """Every cause of entry in one workload, per round, the most frequent first."""
+def print_causes(before: Counters, after: Counters, name: str, rounds: int) -> None:
+    """Every cause of entry in one workload, per round, the most frequent first; rare ones are left out."""
     print(f"\n{name + ', by cause':40} {'baseline':>10} {'kernel':>10}")
-    old, new = before.steady[name].causes, after.steady[name].causes
+    old, new = before.causes, after.causes
     for cause in sorted(old.keys() | new.keys(), key=lambda cause: (-old[cause], cause)):
-        if max(old[cause], new[cause]) >= before.rounds[name] // 10:
-            print(f"{cause:40} {old[cause] / before.rounds[name]:10.1f} {new[cause] / after.rounds[name]:10.1f}")
+        if max(old[cause], new[cause]) >= max(rounds // 10, 10):
+            print(f"{cause:40} {old[cause] / rounds:10.1f} {new[cause] / rounds:10.1f}")
 
 
 def goals_missed(before: Figures, after: Figures, *, counted: bool) -> list[str]:
@@ -114,8 +115,9 @@ def report(before: Figures, after: Figures, *, judge: bool, counted: bool) -> in
     print_instructions(before, after)
     if counted:
         print_entries(before, after)
+        print_causes(before.boot, after.boot, "boot to init", 1)
         for name in WORKLOADS:
-            print_causes(before, after, name)
+            print_causes(before.steady[name], after.steady[name], name, before.rounds[name])
     missed = goals_missed(before, after, counted=counted) if judge else []
     for text in missed:
         print(f"bench-guest: goal missed: {text}", file=sys.stderr)
