@@ -24,6 +24,7 @@ constexpr std::uint64_t kInSystemCall = 1u << 8;                    // VGCF_in_s
 [[gnu::cold, gnu::noinline]] void crash(Vcpu& vcpu, TrapFrame& frame, char const* reason)
 {
     complete_syscall_frame(frame);
+    frame.vector = kVectorSyscall; // what the report may show of it
     crash_domain(vcpu.domain(), reason);
 }
 
