@@ -60,9 +60,11 @@ class RunnerTest(unittest.TestCase):
         """A test under which QEMU died runs again, and says so; it fails when QEMU never lives to its end."""
         for crashes, expected in ((2, 0), (3, 1)):
             left = crashes
+            accelerators: list[str] = []
 
             def dies_at_first(_: object) -> None:
                 nonlocal left
+                accelerators.append(command_line(MachineOptions())[2])
                 if left > 0:
                     left -= 1
                     raise EmulatorCrash("QEMU died of SIGSEGV")
@@ -70,6 +72,8 @@ class RunnerTest(unittest.TestCase):
             code, output = run_quietly([Case("unlucky", dies_at_first, ())])
             self.assertEqual(code, expected)
             self.assertEqual(output.count("QEMU died of SIGSEGV; once more"), 2)
+            self.assertEqual(accelerators, ["tcg,thread=multi", "tcg,thread=single", "tcg,thread=single"])
+        self.assertEqual(command_line(MachineOptions())[2], "tcg,thread=multi")
 
     def test_emulator_crash_is_recognised(self) -> None:
         """A QEMU that dies of a signal is told from a machine that ends by itself."""
