@@ -20,8 +20,11 @@ asm_sources := $(wildcard $(ARCH)/*/*.S)
 objects := $(sources:%.cpp=$(B)/%.o) $(asm_sources:%.S=$(B)/%.S.o)
 
 common := -Ihypervisor -I. -I$(B) -Ibuild/generated -DHV_FREESTANDING=1 -ffreestanding -mno-red-zone -g -MMD -MP
+# clang takes -mgeneral-regs-only for a reason to refuse what the standard library declares with floating point. Nothing of ours
+# has any, so without SSE there is none in the code either.
+general_registers := $(if $(findstring clang,$(CXX)),-mno-mmx -mno-sse,-mgeneral-regs-only)
 CXXFLAGS := -std=gnu++20 $(common) $(config_cxxflags) -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
-            -fno-stack-protector -fcf-protection=none -mgeneral-regs-only -fpie -fvisibility=hidden \
+            -fno-stack-protector -fcf-protection=none $(general_registers) -fpie -fvisibility=hidden \
             -mcmodel=small -Wall -Wextra -Werror $(EXTRA_CXXFLAGS)
 ifneq ($(findstring clang,$(CXX)),)
 CXXFLAGS += -Wthread-safety

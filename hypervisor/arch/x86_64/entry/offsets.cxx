@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Numbers that the assembly needs, computed by the compiler. The build turns "->NAME $value" lines into a header.
+// Numbers that the assembly needs, computed by the compiler. The build turns the strings "->NAME $value" into a header.
 #include <arch/x86_64/cpu/cpu_local.hpp>
 #include <arch/x86_64/pv/return.hpp>
 #include <core/domain/vcpu.hpp>
@@ -7,7 +7,8 @@
 // Vcpu is no standard-layout type; GCC and clang both give its offsets all the same.
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
 
-#define HV_OFFSET(name, value) asm volatile("\n->" #name " %0" : : "i"(value))
+// A string, so that assemblers inside compilers read over it.
+#define HV_OFFSET(name, value) asm volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 
 void entry_offsets()
 {
