@@ -46,14 +46,21 @@ inline std::uint64_t clamped(std::uint64_t number)
     return number < kHypercallNumbers ? number : kHypercallNumbers;
 }
 
-// Counts and calls; ENOSYS for unknown numbers. Restart: args hold where to go on. FrameReplaced: an iret was carried out.
+// Counts and calls; `number` is clamped. FrameReplaced: an iret was carried out.
+[[gnu::always_inline]] inline CallResult call_row(std::uint64_t number, std::uint64_t a, std::uint64_t b,
+                                                  std::uint64_t c, std::uint64_t d, std::uint64_t e, Caller& caller)
+{
+    HypercallRow const& row = kHypercallTable[number];
+    count(caller.vcpu(), static_cast<Counter>(row.counter));
+    return row.call(a, b, c, d, e, caller);
+}
+
+// The same for arguments in memory; ENOSYS for unknown numbers. Restart: args hold where to go on.
 inline CallResult dispatch_hypercall(Vcpu& vcpu, std::uint64_t number, HypercallArgs& args)
 {
-    HypercallRow const& row = kHypercallTable[clamped(number)];
-    count(vcpu, static_cast<Counter>(row.counter));
     Caller caller(vcpu);
     CallResult const result =
-        row.call(args.value[0], args.value[1], args.value[2], args.value[3], args.value[4], caller);
+        call_row(clamped(number), args.value[0], args.value[1], args.value[2], args.value[3], args.value[4], caller);
     if (!result && result.error() == Errno::Restart) [[unlikely]]
         caller.for_each_resumed([&args](unsigned index, std::uint64_t value) { args.value[index] = value; });
     return result;

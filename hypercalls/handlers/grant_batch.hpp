@@ -25,17 +25,19 @@ void resume_grant_batch_at(Caller& caller, GuestIn<T> const& elements, std::uint
     caller.resume_with(2, count - done);
 }
 
-// Calls `act(T&)` for each element and writes it back. Fault, Restart, or whatever error `act` returns.
+// Calls `one(element, place)` for each element that could be read; `place` is where it lies. Fault, Restart, or whatever error
+// `one` returns.
 template<AbiSafe T, typename F>
-CallResult for_each_grant_operation(Caller& caller, std::uint64_t array, std::uint64_t length, F&& act)
+CallResult for_each_grant_element(Caller& caller, std::uint64_t array, std::uint64_t length, F&& one)
 {
     std::uint32_t const count = HV_TRY(grant_batch_size(length));
-    GuestInOut<T> const elements(array);
+    GuestIn<T> const elements(array);
     for (std::uint32_t index = 0; index < count; ++index)
     {
-        T element = HV_TRY(elements.read(index));
-        HV_TRY_VOID(act(element));
-        HV_TRY_VOID(elements.write(element, index));
+        T element;
+        GuestVirtual const place = elements.address(index);
+        HV_REQUIRE(read_object(element, place), Errno::Fault);
+        HV_TRY_VOID(one(element, place));
         if (caller.spend(kGrantOperationCost) && index + 1 < count)
         {
             resume_grant_batch_at(caller, elements, count, index + 1);
@@ -45,26 +47,26 @@ CallResult for_each_grant_operation(Caller& caller, std::uint64_t array, std::ui
     return 0;
 }
 
-// The same for operations that say nothing but a status: only that is written back.
+// Calls `act(T&)` for each element and writes it back.
+template<AbiSafe T, typename F>
+CallResult for_each_grant_operation(Caller& caller, std::uint64_t array, std::uint64_t length, F&& act)
+{
+    return for_each_grant_element<T>(caller, array, length, [&](T& element, GuestVirtual place) -> Result<void> {
+        HV_TRY_VOID(act(element));
+        HV_REQUIRE(write_object(place, element), Errno::Fault);
+        return {};
+    });
+}
+
+// Calls `act(T const&)`, which returns a status, for each element and writes that back alone.
 template<AbiSafe T, typename F>
 CallResult for_each_grant_status(Caller& caller, std::uint64_t array, std::uint64_t length, F&& act)
 {
-    std::uint32_t const count = HV_TRY(grant_batch_size(length));
-    GuestIn<T> const elements(array);
-    for (std::uint32_t index = 0; index < count; ++index)
-    {
-        T element;
-        GuestVirtual const place = elements.address(index);
-        HV_REQUIRE(read_object(element, place), Errno::Fault);
+    return for_each_grant_element<T>(caller, array, length, [&](T const& element, GuestVirtual place) -> Result<void> {
         auto const status = static_cast<std::uint16_t>(act(element));
         HV_REQUIRE(port::store_short_to_guest(place + offsetof(T, status), status), Errno::Fault);
-        if (caller.spend(kGrantOperationCost) && index + 1 < count)
-        {
-            resume_grant_batch_at(caller, elements, count, index + 1);
-            return Errno::Restart;
-        }
-    }
-    return 0;
+        return {};
+    });
 }
 
 } // namespace hv::handlers

@@ -44,7 +44,7 @@ public:
     FifoQueues* fifo = nullptr;    // FIFO control block state, or null while 2-level
     std::uint32_t window_slot = 0; // descriptor window index, from 1 (arch layout)
     // For the panic's output: the last eight calls and the first argument of each, a byte each, the newest lowest. A call
-    // 0xff is none.
+    // 0xff is none. An iret that is no part of a multicall is not among them: it would push out what led to it.
     std::uint64_t last_hypercalls = ~0ull;
     std::uint64_t last_operations = 0;
     std::uint64_t* counters = nullptr; // one per counter row (core/trace/counters.hpp)

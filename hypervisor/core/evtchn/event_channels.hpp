@@ -103,7 +103,7 @@ private:
 
     // Delivery to this domain. The end's binding is held stable by the caller (its own or the peer's Channel::lock).
     void deliver(EvtchnPort port, Channel& channel);
-    void deliver_inline(EvtchnPort port, Channel& channel);
+    void deliver_inline(EvtchnPort port, Channel& channel); // the body of deliver(), for send() alone
     void deliver_two_level(EvtchnPort port, Channel& channel);
     void unmask_two_level(EvtchnPort port, Channel& channel);
     void clear_pending(EvtchnPort port);

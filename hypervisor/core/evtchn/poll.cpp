@@ -20,8 +20,7 @@ void EventChannels::poll_end(Vcpu& vcpu)
 
 void EventChannels::wake_pollers(EvtchnPort port)
 {
-    std::uint32_t const words = (domain_.max_vcpus + 63) / 64;
-    for (std::uint32_t word = 0; word < words; ++word)
+    for (std::uint32_t word = 0; word < polling_.size(); ++word)
         for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
         {
             Vcpu& vcpu = *domain_.vcpus[word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(rest))];

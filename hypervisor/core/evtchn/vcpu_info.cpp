@@ -52,8 +52,8 @@ Result<void> register_vcpu_info(Vcpu& vcpu, GuestFrame frame, std::uint32_t offs
 
     abi::vcpu_info* const old = vcpu.info;
     auto* const fresh = reinterpret_cast<abi::vcpu_info*>(port::frame_data(target) + offset);
-    __builtin_memmove(fresh, old,
-                      sizeof(*fresh)); // a guest may name a place in its shared_info that overlaps the old one
+    // The two overlap where a guest names a place in its shared_info that lies a little behind the old one.
+    __builtin_memmove(fresh, old, sizeof(*fresh));
     vcpu.info_frame = target;
     store_release(vcpu.info, fresh);
     full_barrier();

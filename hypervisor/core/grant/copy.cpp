@@ -76,20 +76,6 @@ GrantStatus CopyEnd::open_own(Domain& caller, DomainId owner, GuestFrame frame)
     return taken ? GNTST_okay : GNTST_bad_page;
 }
 
-namespace
-{
-
-// Both ends can be parts of one page. Words of eight bytes where nothing overlaps, and that is nearly always.
-void copy_bytes(std::byte* to, std::byte const* from, std::uint32_t length)
-{
-    if (to < from + length && from < to + length) [[unlikely]]
-        __builtin_memmove(to, from, length);
-    else
-        __builtin_memcpy(to, from, length);
-}
-
-} // namespace
-
 GrantStatus CopyEnd::open_another(Domain& caller, DomainId domain, std::uint64_t name, bool by_reference)
 {
     close();
@@ -117,7 +103,7 @@ GrantStatus Copier::copy(abi::gnttab_copy const& operation)
         return status;
     if (!source_.covers(from, length) || !destination_.covers(to, length))
         return GNTST_general_error;
-    copy_bytes(destination_.data() + to, source_.data() + from, length);
+    __builtin_memmove(destination_.data() + to, source_.data() + from, length); // both can be parts of one page
     return GNTST_okay;
 }
 

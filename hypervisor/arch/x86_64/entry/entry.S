@@ -51,6 +51,38 @@
         popq    %rdi
 .endm
 
+// For SYSCALL, rsp = frame - 8: rip and rflags from where it leaves them, and what C++ may change but rax, rcx and r11.
+.macro SAVE_SYSCALL
+        subq    $(8 + FRAME_RSP), %rsp
+        movq    %rcx, (8 + FRAME_RIP)(%rsp)
+        movq    %r11, (8 + FRAME_RFLAGS)(%rsp)
+        movq    %rdi, (8 + FRAME_RDI)(%rsp)
+        movq    %rsi, (8 + FRAME_RSI)(%rsp)
+        movq    %rdx, (8 + FRAME_RDX)(%rsp)
+        movq    %r8, (8 + FRAME_R8)(%rsp)
+        movq    %r9, (8 + FRAME_R9)(%rsp)
+        movq    %r10, (8 + FRAME_R10)(%rsp)
+.endm
+
+.macro RESTORE_SYSCALL
+        movq    (8 + FRAME_RDI)(%rsp), %rdi
+        movq    (8 + FRAME_RSI)(%rsp), %rsi
+        movq    (8 + FRAME_RDX)(%rsp), %rdx
+        movq    (8 + FRAME_R8)(%rsp), %r8
+        movq    (8 + FRAME_R9)(%rsp), %r9
+        movq    (8 + FRAME_R10)(%rsp), %r10
+.endm
+
+// What C++ keeps, put into the frame when somebody may look at all of it.
+.macro SAVE_KEPT
+        movq    %rbx, (8 + FRAME_RBX)(%rsp)
+        movq    %rbp, (8 + FRAME_RBP)(%rsp)
+        movq    %r12, (8 + FRAME_R12)(%rsp)
+        movq    %r13, (8 + FRAME_R13)(%rsp)
+        movq    %r14, (8 + FRAME_R14)(%rsp)
+        movq    %r15, (8 + FRAME_R15)(%rsp)
+.endm
+
 // With SMAP, EFLAGS.AC left set by a guest would let us touch its memory by accident. Three bytes of NOP, which boot
 // turns into CLAC where the CPU has SMAP (entry/smap.hpp).
 .macro CLEAR_AC
@@ -68,17 +100,9 @@ entry_syscall64:
         cmpl    $HYPERCALL_IRET, %eax
         je      entry_iret
 not_iret:
-        subq    $(8 + FRAME_RSP), %rsp
-        movq    %rcx, (8 + FRAME_RIP)(%rsp)
-        movq    %r11, (8 + FRAME_RFLAGS)(%rsp)
-        movl    $VECTOR_SYSCALL, (8 + FRAME_VECTOR)(%rsp)
-        movq    %rdi, (8 + FRAME_RDI)(%rsp)
-        movq    %rsi, (8 + FRAME_RSI)(%rsp)
-        movq    %rdx, (8 + FRAME_RDX)(%rsp)
+        SAVE_SYSCALL
         movq    %rax, (8 + FRAME_RAX)(%rsp)
-        movq    %r8, (8 + FRAME_R8)(%rsp)
-        movq    %r9, (8 + FRAME_R9)(%rsp)
-        movq    %r10, (8 + FRAME_R10)(%rsp)
+        movl    $VECTOR_SYSCALL, (8 + FRAME_VECTOR)(%rsp)
         movq    %r10, %rcx
         leaq    (8 + FRAME_SIZE)(%rsp), %r9     // CpuLocal
         call    handle_syscall
@@ -91,12 +115,7 @@ not_iret:
         je      2f
         testl   $FLAG_TRAP, %r11d               // ... or trap in the guest one instruction later than it should
         jnz     2f
-        movq    (8 + FRAME_RDI)(%rsp), %rdi
-        movq    (8 + FRAME_RSI)(%rsp), %rsi
-        movq    (8 + FRAME_RDX)(%rsp), %rdx
-        movq    (8 + FRAME_R10)(%rsp), %r10
-        movq    (8 + FRAME_R8)(%rsp), %r8
-        movq    (8 + FRAME_R9)(%rsp), %r9
+        RESTORE_SYSCALL
         movq    (8 + FRAME_RSP)(%rsp), %rsp
         sysretq
         // What a SYSCALL leaves out of the frame, for a return by IRETQ (complete_syscall_frame() in C++).
@@ -108,12 +127,7 @@ not_iret:
         // From here on somebody may look at all of it.
 1:      movq    %rax, (8 + FRAME_RAX)(%rsp)
         movl    %edx, %eax
-        movq    %rbx, (8 + FRAME_RBX)(%rsp)
-        movq    %rbp, (8 + FRAME_RBP)(%rsp)
-        movq    %r12, (8 + FRAME_R12)(%rsp)
-        movq    %r13, (8 + FRAME_R13)(%rsp)
-        movq    %r14, (8 + FRAME_R14)(%rsp)
-        movq    %r15, (8 + FRAME_R15)(%rsp)
+        SAVE_KEPT
         jmp     return_as_told
         .size   entry_syscall64, . - entry_syscall64
 
@@ -125,26 +139,13 @@ entry_iret:
         cmpb    $0, VCPU_IN_KERNEL(%rax)
         movl    $HYPERCALL_IRET, %eax
         je      not_iret
-        subq    $(8 + FRAME_RSP), %rsp
-        movq    %rcx, (8 + FRAME_RIP)(%rsp)
-        movq    %r11, (8 + FRAME_RFLAGS)(%rsp)
-        movq    %rdi, (8 + FRAME_RDI)(%rsp)
-        movq    %rsi, (8 + FRAME_RSI)(%rsp)
-        movq    %rdx, (8 + FRAME_RDX)(%rsp)
-        movq    %r8, (8 + FRAME_R8)(%rsp)
-        movq    %r9, (8 + FRAME_R9)(%rsp)
-        movq    %r10, (8 + FRAME_R10)(%rsp)
+        SAVE_SYSCALL
         leaq    8(%rsp), %rdi
         leaq    (8 + FRAME_SIZE)(%rsp), %rsi    // CpuLocal
         call    handle_iret
         testl   %eax, %eax
         jz      2f
-        movq    (8 + FRAME_RDI)(%rsp), %rdi
-        movq    (8 + FRAME_RSI)(%rsp), %rsi
-        movq    (8 + FRAME_RDX)(%rsp), %rdx
-        movq    (8 + FRAME_R10)(%rsp), %r10
-        movq    (8 + FRAME_R8)(%rsp), %r8
-        movq    (8 + FRAME_R9)(%rsp), %r9
+        RESTORE_SYSCALL
         cmpl    $RETURN_SYSRET, %eax
         movq    (8 + FRAME_RAX)(%rsp), %rax
         jne     1f
@@ -156,12 +157,7 @@ entry_iret:
         movq    (8 + FRAME_R11)(%rsp), %r11
         addq    $(8 + FRAME_RIP), %rsp
         jmp     guest_iret
-2:      movq    %rbx, (8 + FRAME_RBX)(%rsp)
-        movq    %rbp, (8 + FRAME_RBP)(%rsp)
-        movq    %r12, (8 + FRAME_R12)(%rsp)
-        movq    %r13, (8 + FRAME_R13)(%rsp)
-        movq    %r14, (8 + FRAME_R14)(%rsp)
-        movq    %r15, (8 + FRAME_R15)(%rsp)
+2:      SAVE_KEPT
         jmp     exit_to_guest
         .size   entry_iret, . - entry_iret
 

@@ -96,11 +96,6 @@ namespace
 // 8, 10 to 14, 17, 21 (Intel SDM vol. 3, table 6-1).
 constexpr std::uint32_t kVectorsWithError = 1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21;
 
-} // namespace
-
-namespace
-{
-
 [[gnu::always_inline]] inline void deliver(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error,
                                            Counter counter)
 {

@@ -87,7 +87,7 @@ std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
 {
     CpuLocal& cpu = this_cpu();
     TrapFrame& frame = guest_frame(cpu);
-    if (load_acquire(cpu.work) == 0 && (!vcpu.pv.nmi_pending || vcpu.pv.nmi_masked) && event_pending(vcpu))
+    if (load_acquire(cpu.work) == 0 && event_pending(vcpu))
     {
         deliver_events(vcpu, frame);
         if (nothing_waits(cpu, vcpu))

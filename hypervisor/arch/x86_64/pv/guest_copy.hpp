@@ -59,24 +59,9 @@ fault:
 
 } // namespace detail
 
-// The words of a small structure, upwards, from and to registers; a single one may be half a word. False at the first that faults; those before it are done.
-template<typename... Word>
-[[gnu::always_inline]] inline bool store_words(std::uint64_t address, Word... words)
-{
-    if (!may_start_guest_range(address)) [[unlikely]]
-        return false;
-    open_user_access();
-    address -= 8;
-    if (!(detail::store_word(address += 8, words) && ...)) [[unlikely]]
-    {
-        close_user_access();
-        return false;
-    }
-    close_user_access();
-    return true;
-}
-
-// The same with functions that give the words, each called when its turn comes: few registers are needed at once.
+// The words of a small structure, upwards, from and to registers; a single one may be smaller. False at the first that
+// faults; those before it are done. Storing takes functions that give the words, each called when its turn comes: few
+// registers are needed at once.
 template<typename... Source>
 [[gnu::always_inline]] inline bool store_words_of(std::uint64_t address, Source&&... source)
 {
@@ -91,6 +76,12 @@ template<typename... Source>
     }
     close_user_access();
     return true;
+}
+
+template<typename... Word>
+[[gnu::always_inline]] inline bool store_words(std::uint64_t address, Word const&... words)
+{
+    return store_words_of(address, [&] { return words; }...);
 }
 
 template<typename... Word>

@@ -90,10 +90,8 @@ SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
     std::uint64_t const number = clamped(static_cast<std::uint32_t>(frame.rax));
     if constexpr (config::kHypercallHistory)
         record(vcpu, number, rdi);
-    HypercallRow const& row = kHypercallTable[number];
-    count(vcpu, static_cast<Counter>(row.counter));
     Caller caller(vcpu);
-    CallResult const result = row.call(rdi, rsi, rdx, r10, r8, caller);
+    CallResult const result = call_row(number, rdi, rsi, rdx, r10, r8, caller);
     std::uint64_t value;
     if (result) [[likely]]
         value = static_cast<std::uint64_t>(result.value());

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The iret hypercall: back to what the guest kernel interrupted, in either mode.
-#include <arch/x86_64/pv/iret.hpp>
-
 #include <arch/x86_64/entry/entry.hpp>
 #include <arch/x86_64/pv/guest_copy.hpp>
 #include <arch/x86_64/pv/mode.hpp>
@@ -28,8 +26,8 @@ constexpr std::uint64_t kInSystemCall = 1u << 8;                    // VGCF_in_s
     crash_domain(vcpu.domain(), reason);
 }
 
-} // namespace
-
+// Replaces `frame` by the one on the guest kernel's stack (surface.md 1.9). Crashes the domain when it cannot be read or
+// returns to a user mode that has no address space.
 void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
 {
     struct
@@ -79,6 +77,8 @@ void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
     }
     vcpu.info->evtchn_upcall_mask = (saved.rflags & kFlagInterrupt) == 0;
 }
+
+} // namespace
 
 void port::guest_iret(Vcpu& vcpu)
 {

@@ -4,6 +4,7 @@
 
 #include <arch/x86_64/cpu/cpu_local.hpp>
 #include <core/evtchn/event_channels.hpp>
+#include <lib/lock_rank.hpp>
 
 namespace hv
 {
@@ -51,6 +52,7 @@ std::uint32_t deliver_and_choose_return(Vcpu& vcpu);
 
 inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
 {
+    expect_no_lock_held();
     if (!nothing_waits(cpu, vcpu)) [[unlikely]]
         return deliver_and_choose_return(vcpu);
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
