@@ -50,7 +50,7 @@ $(foreach target,$(targets),$(eval $(call program_of,$(target))))
 run_all = status=0; for target in $(targets); do \
 	mkdir -p $(out)/$$target/corpus; \
 	echo "fuzz: $$target for $(1) s"; \
-	$(out)/$$target-fuzz -max_total_time=$(1) -len_control=0 -max_len=512 -print_final_stats=1 -timeout=60 -artifact_prefix=$(out)/$$target/ \
+	$(out)/$$target-fuzz -max_total_time=$(1) -len_control=0 -max_len=512 -print_final_stats=1 -timeout=10 -artifact_prefix=$(out)/$$target/ \
 		$(out)/$$target/corpus || status=1; \
 	done; exit $$status
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import ROOT
-from harness.cases import EMULATOR_ATTEMPTS
 from harness.control import ControlDomain, ControlOptions, log_directory
-from harness.qemu import EmulatorCrash, MachineError, MachineOptions, taking_turns
+from harness.qemu import MachineError, MachineOptions, until_qemu_survives
 from run import attach_terminal
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -85,14 +84,8 @@ def tell(domain: ControlDomain) -> tuple[bool, Timing]:
 
 def run_demo(arguments: argparse.Namespace, hypervisor: str) -> tuple[bool, Timing]:
     """Runs the demonstration; from the start again, and saying so, when QEMU itself crashes under it."""
-    for attempt in range(EMULATOR_ATTEMPTS - 1):
-        try:
-            with taking_turns(attempt > 0):
-                return run_demo_once(arguments, hypervisor)
-        except EmulatorCrash as crash:
-            print(f"\n{str(crash).splitlines()[0]}\nThat is the emulator's own fault; starting the machine again.\n", flush=True)
-    with taking_turns():
-        return run_demo_once(arguments, hypervisor)
+    return until_qemu_survives(lambda: run_demo_once(arguments, hypervisor),
+                               lambda what: print(f"\n{what}\nThat is the emulator's own fault; starting the machine again.\n", flush=True))
 
 
 def run_demo_once(arguments: argparse.Namespace, hypervisor: str) -> tuple[bool, Timing]:

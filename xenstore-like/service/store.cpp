@@ -160,7 +160,14 @@ Store::Handler Store::handler_of(std::uint32_t operation)
 
 void Store::handle(Client& client, Request const& request)
 {
-    trace_ ? carry_out_traced(client, request) : carry_out(client, request);
+    if (trace_)
+    {
+        carry_out_traced(client, request);
+    }
+    else
+    {
+        carry_out(client, request);
+    }
 }
 
 void Store::carry_out_traced(Client& client, Request const& request)

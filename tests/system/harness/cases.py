@@ -14,9 +14,8 @@ from pathlib import Path
 
 from . import ROOT
 from .control import ControlDomain, ControlOptions, ScriptResult, Step, log_directory
-from .qemu import EmulatorCrash, MachineError, taking_turns
+from .qemu import MachineError, until_qemu_survives
 
-EMULATOR_ATTEMPTS = 3
 GUEST_FUNCTIONS = ROOT / "tests" / "system" / "scripts" / "guests.sh"
 
 
@@ -95,26 +94,14 @@ def expect_step(result: ScriptResult, name: str, code: int = 0, pattern: str | N
     return step
 
 
-def run_until_qemu_survives(item: Case, hypervisor: str, echo: bool) -> None:
-    """Runs one test; again, and saying so, when the emulator itself crashed under it, and then in the way in which it does not."""
-    for attempt in range(1, EMULATOR_ATTEMPTS + 1):
-        try:
-            with taking_turns(attempt > 1):
-                item.function(Context(item.name, hypervisor, echo))
-            return
-        except EmulatorCrash as crash:
-            if attempt == EMULATOR_ATTEMPTS:
-                raise
-            print(f"      {item.name}: {str(crash).splitlines()[0]}; once more, its CPUs taking turns", flush=True)
-
-
 def run_case(item: Case, hypervisor: str, echo: bool) -> tuple[str, str]:
     """Runs one test; returns its verdict (pass, FAIL, skip) and a text."""
     missing = [name for name in item.needs if not (ROOT / "build" / name).exists()]
     if missing:
         return "FAIL", f"needs build/{missing[0]} (hint: make all guest-kernel)"
     try:
-        run_until_qemu_survives(item, hypervisor, echo)
+        until_qemu_survives(lambda: item.function(Context(item.name, hypervisor, echo)),
+                            lambda what: print(f"      {item.name}: {what}; once more, its CPUs taking turns", flush=True))
     except Skip as reason:
         return "skip", str(reason)
     except (Failure, MachineError, OSError, subprocess.CalledProcessError) as error:

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 QEMU = "qemu-system-x86_64"
 
@@ -34,18 +34,24 @@ class EmulatorCrash(MachineError):
     """
 
 
-_turns = False
+T = TypeVar("T")
+EMULATOR_ATTEMPTS = 3
+_turns = False  # machines run all their CPUs in one thread, in turns, where QEMU does not crash as above
 
 
-@contextmanager
-def taking_turns(wanted: bool = True) -> Iterator[None]:
-    """Machines started meanwhile run all their CPUs in one thread, in turns, where QEMU does not crash as above."""
+def until_qemu_survives(action: Callable[[], T], tell: Callable[[str], None]) -> T:
+    """Does `action`, which starts machines; again when QEMU itself crashed, its CPUs taking turns then, after telling so."""
     global _turns
-    before, _turns = _turns, wanted
     try:
-        yield
+        for _ in range(EMULATOR_ATTEMPTS - 1):
+            try:
+                return action()
+            except EmulatorCrash as crash:
+                tell(str(crash).splitlines()[0])
+                _turns = True
+        return action()
     finally:
-        _turns = before
+        _turns = False
 
 
 @dataclass

@@ -5,6 +5,13 @@ KERNEL=cloud TOOL=xl
 load_modules
 tessera-store --foreground --log /run/store.log --log-level debug --pidfile /run/xen/tessera-store.pid &
 wait_for 100 test -S /run/xenstored/socket
+# fresh_login: creates the guest and waits for its login
+fresh_login() {
+    step create guest_create one || exit 1
+    rm -f /run/one.console /run/one.mark
+    guest_watch one || exit 1
+    step login guest_login one 240 || exit 1
+}
 section() { xenstore-control print "section $1" >/dev/null; }
 section control-domain
 /usr/lib/xen-4.17/bin/xen-init-dom0
@@ -20,19 +27,13 @@ section xl-destroy
 step destroy xl destroy one
 wait_for 100 guest_gone one
 section xl-shutdown
-step create guest_create one || exit 1
-rm -f /run/one.console /run/one.mark
-guest_watch one || exit 1
-step login guest_login one 240 || exit 1
+fresh_login
 step shutdown xl shutdown one
 wait_for 600 guest_gone one
 TOOL=vmctl
 section vmctl
 start_guest_supervisor
-step create guest_create one || exit 1
-rm -f /run/one.console /run/one.mark
-guest_watch one || exit 1
-step login guest_login one 240 || exit 1
+fresh_login
 step destroy vmctl destroy one
 wait_for 100 guest_gone one
 section end

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
+import unittest
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,3 +120,13 @@ class FakeKit:
         if self.output.is_dir():
             found += [entry.name for entry in self.output.iterdir() if entry.name.startswith(".")]
         return found
+
+
+class KitTest(unittest.TestCase):
+    """A test with a kit, a cache and an output directory of its own."""
+
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.fake = FakeKit(Path(holder.name))
+        self.fake.create()

@@ -8,12 +8,11 @@ import os
 import signal
 import subprocess
 import tarfile
-import tempfile
 import time
 import unittest
 from pathlib import Path
 
-from fake_kernel import MAIN, FakeKit
+from fake_kernel import MAIN, KitTest
 from kernelkit.build import Workshop, obtain
 from kernelkit.errors import ExitCode, KitError
 from kernelkit.flavour import gather
@@ -22,14 +21,11 @@ from kernelkit.source import find_source, read_pin
 ARTEFACTS = {"vmlinuz", "vmlinux", "config", "System.map", "modules.tar", "sbom.json", "SHA256SUMS"}
 
 
-class Builder(unittest.TestCase):
+class Builder(KitTest):
     """Each test has a kit, a cache and an output directory of its own."""
 
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.fake = FakeKit(Path(holder.name))
-        self.fake.create()
+        super().setUp()
         self.micro = self.fake.output / "micro"
 
     def contents(self, directory: Path) -> dict[str, bytes]:

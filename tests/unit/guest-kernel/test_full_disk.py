@@ -6,11 +6,10 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 
-from fake_kernel import MAIN, FakeKit
+from fake_kernel import MAIN, KitTest
 
 # Mounts a file system of $1 KiB, $2 of them in use, on $3; runs the rest of the words, lists what is left there, and ends as they did.
 ON_SMALL_DISK = """
@@ -27,14 +26,11 @@ exit $code
 """
 
 
-class FullDisk(unittest.TestCase):
+class FullDisk(KitTest):
     """A kernel of some 400 KiB, which no compressor makes smaller."""
 
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.fake = FakeKit(Path(holder.name))
-        self.fake.create()
+        super().setUp()
         self.fake.add_patch("0001-first.patch", "int value_20 = 20;", "int value_20 = 21;")
         self.fake.pack_source(MAIN + "// " + random.Random(1).randbytes(200_000).hex() + "\n")
 

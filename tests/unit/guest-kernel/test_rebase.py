@@ -5,23 +5,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 
-from fake_kernel import MAIN, FakeKit
+from fake_kernel import MAIN, KitTest
 
 PROGRAM = Path(__file__).resolve().parents[3] / "guest-linux-patches" / "rebase_guest_kernel.py"
 
 
-class Rebase(unittest.TestCase):
+class Rebase(KitTest):
     """Three patches against a source that changed."""
 
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.fake = FakeKit(Path(holder.name))
-        self.fake.create()
+        super().setUp()
         for number in (10, 20, 30):
             self.fake.add_patch(f"p{number}.patch", f"int value_{number} = {number};", f"int value_{number} = -1;")
 

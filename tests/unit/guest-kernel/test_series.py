@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import tempfile
 import unittest
 from pathlib import Path
 
-from fake_kernel import MAIN, FakeKit
+from fake_kernel import MAIN, KitTest
 from kernelkit.errors import ExitCode, KitError
 from kernelkit.series import Fit, apply_series, read_series, try_patch
 
 
-class Series(unittest.TestCase):
+class Series(KitTest):
     """A toy tree and patches against it."""
 
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.fake = FakeKit(Path(holder.name))
-        self.fake.create()
+        super().setUp()
         self.tree = self.fake.root / "source" / "linux-toy"
         self.main = self.tree / "kernel" / "main.c"
         self.patches = self.fake.kit / "patches"
