@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 FLAVOUR ?= micro
 kit := guest-linux-patches
 
-.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel bench-guest bench-guest-series
+.PHONY: all guest-kernel guest-kernel-unpatched guest-kernel-rebase test test-guest-kernel bench-guest
 
 all: guest-kernel
 
@@ -33,7 +33,3 @@ test-guest-kernel: guest-kernel $(if $(filter micro,$(FLAVOUR)),guest-kernel-unp
 HYPERVISOR ?= tessera
 bench-guest: guest-kernel guest-kernel-unpatched
 	@$(PYTHON) $(kit)/bench_guest.py --hypervisor $(HYPERVISOR) --baseline build/guest/$(FLAVOUR)-unpatched/vmlinuz --kernel build/guest/$(FLAVOUR)/vmlinuz
-
-# The same for the kernel after each patch of the series (long).
-bench-guest-series:
-	@$(PYTHON) $(kit)/bench_series.py --hypervisor $(HYPERVISOR) --jobs $(JOBS)
