@@ -32,8 +32,8 @@ public:
     // throws std::runtime_error if what is there is damaged.
     std::size_t recover(Store& store, RecoveredRings& rings);
 
-    // Writes a first snapshot, and what is known of the rings, and starts recording. Throws std::runtime_error when
-    // there is no room.
+    // Writes a first snapshot, and what is known of the rings, and starts recording. On a full file system it goes
+    // on with the journal of the daemon before, which holds all of that; throws std::runtime_error if there is none.
     void start(Store const& store, RecoveredRings const& rings);
 
     // Asks `source` for the rings' records (encode_ring) whenever a new journal is started.

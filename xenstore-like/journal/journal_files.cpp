@@ -161,14 +161,25 @@ void Journal::start(Store const& store, RecoveredRings const& rings)
     {
         encode_ring(domain, ring, records);
     }
-    if (!begin_snapshot(store, records))
+    std::uint64_t const last = number_;
+    bool const have_earlier = !numbers_of(directory_, "snapshot").empty();
+    if (begin_snapshot(store, records))
+    {
+        if (continue_snapshot(store, static_cast<std::size_t>(-1)) || have_earlier)
+        {
+            return;
+        }
+        throw std::runtime_error("no room for a snapshot in " + directory_);
+    }
+    if (!have_earlier)
     {
         throw std::runtime_error("no room for the journal in " + directory_ + ": " + std::strerror(errno));
     }
-    if (!continue_snapshot(store, static_cast<std::size_t>(-1)))
+    if (int const error = log_->resume(file("journal", last)); error != 0)
     {
-        throw std::runtime_error("no room for a snapshot in " + directory_ + ": " + std::strerror(errno));
+        throw std::runtime_error("cannot go on with " + file("journal", last) + ": " + std::strerror(error));
     }
+    record_alone(records);
 }
 
 // Starts a new journal and a snapshot of the instant before it. The old journal is kept until the snapshot is

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace tessera::store
@@ -41,6 +42,42 @@ int MappedLog::create(std::string const& path)
         ::unlink(path.c_str());
         return error;
     }
+    if (int const error = map(std::move(file), kStep); error != 0)
+    {
+        return error;
+    }
+    tail_ = sizeof(Header);
+    Header const header{{}, tail_};
+    std::memcpy(base_, &header, sizeof header);
+    std::memcpy(base_, kMagic, sizeof kMagic);
+    return 0;
+}
+
+int MappedLog::resume(std::string const& path)
+{
+    FileDescriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    struct stat status{};
+    if (!file.valid() || ::fstat(file.get(), &status) != 0)
+    {
+        return errno;
+    }
+    auto const size = static_cast<std::size_t>(status.st_size);
+    Header header{};
+    if (size > kMostSize ||
+        ::pread(file.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
+        std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.committed < sizeof header ||
+        header.committed > size)
+    {
+        return EINVAL;
+    }
+    int const error = map(std::move(file), size);
+    tail_ = error == 0 ? header.committed : tail_;
+    return error;
+}
+
+// Maps a file of which `allocated` bytes can be written without asking for more.
+int MappedLog::map(FileDescriptor file, std::size_t allocated)
+{
     void* const base = ::mmap(nullptr, kMostSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
     if (base == MAP_FAILED)
     {
@@ -52,12 +89,8 @@ int MappedLog::create(std::string const& path)
     }
     file_ = std::move(file);
     base_ = static_cast<char*>(base);
-    capacity_ = kStep;
+    capacity_ = allocated;
     dropped_ = 0;
-    tail_ = sizeof(Header);
-    Header const header{{}, tail_};
-    std::memcpy(base_, &header, sizeof header);
-    std::memcpy(base_, kMagic, sizeof kMagic);
     return 0;
 }
 

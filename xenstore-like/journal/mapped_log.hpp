@@ -26,6 +26,9 @@ public:
     // Creates an empty log at `path`, replacing what is there. Returns 0 or an errno.
     int create(std::string const& path);
 
+    // Goes on with the log that is at `path`, behind what is committed. Returns 0 or an errno (EINVAL: it is none).
+    int resume(std::string const& path);
+
     // Makes room for `bytes` more. Returns 0 or an errno (ENOSPC: the file system is full); never fails later.
     int reserve(std::size_t bytes);
 
@@ -67,6 +70,7 @@ private:
     static constexpr std::size_t kMostSize = std::size_t{1} << 30; // address space, not memory
 
     [[nodiscard]] std::size_t committed() const;
+    int map(FileDescriptor file, std::size_t allocated);
 
     FileDescriptor file_;
     char* base_ = nullptr;

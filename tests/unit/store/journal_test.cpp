@@ -211,29 +211,100 @@ TEST_F(JournalTest, TwoDaemonsDoNotShareADirectory)
 }
 
 // A limit on file sizes stands for a full file system: both make the allocation fail.
+class FullFileSystem
+{
+public:
+    explicit FullFileSystem(std::size_t kibibytes)
+    {
+        std::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &old_);
+        rlimit const small{kibibytes * 1024, old_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &small);
+    }
+    FullFileSystem(FullFileSystem const&) = delete;
+    FullFileSystem& operator=(FullFileSystem const&) = delete;
+    ~FullFileSystem() { ::setrlimit(RLIMIT_FSIZE, &old_); }
+
+private:
+    rlimit old_{};
+};
+
 TEST_F(JournalTest, AFullFileSystemRefusesTheRequestAndLosesNothing)
 {
     Running first(directory);
     first.control.write("/kept", "1");
-    std::signal(SIGXFSZ, SIG_IGN);
-    rlimit old{};
-    ::getrlimit(RLIMIT_FSIZE, &old);
-    rlimit const small{std::size_t{300} * 1024, old.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &small);
     std::string last = kOk;
+    std::string read_while_full;
     int written = 0;
-    for (; written < 1000 && last == kOk; ++written)
     {
-        last = first.control.write("/n" + std::to_string(written), std::string(2000, 'x'));
+        FullFileSystem const full(300);
+        for (; written < 1000 && last == kOk; ++written)
+        {
+            last = first.control.write("/n" + std::to_string(written), std::string(2000, 'x'));
+        }
+        read_while_full = first.control.read("/kept");
     }
     std::string const refused = "/n" + std::to_string(written - 1);
-    std::string const read_while_full = first.control.read("/kept");
-    ::setrlimit(RLIMIT_FSIZE, &old);
     EXPECT_EQ(last, "!ENOSPC");
     EXPECT_EQ(read_while_full, "1");
     EXPECT_EQ(first.control.read(refused), "!ENOENT");
     EXPECT_GT(first.journal.refused(), 0U);
     EXPECT_EQ(first.control.write(refused, "room again"), kOk);
+}
+
+// A daemon that was killed when its file system was full did not start again before there was room for another
+// journal beside the old one.
+TEST_F(JournalTest, AFullFileSystemDoesNotKeepAKilledDaemonFromComingBack)
+{
+    std::string before;
+    {
+        Running first(directory);
+        first.control.write("/kept", std::string(3000, 'k'));
+        before = contents(first.store);
+    }
+    for (std::size_t const kibibytes : {std::size_t{0}, std::size_t{1}})
+    { // no room for anything; the same when a snapshot's first bytes still find some
+        FullFileSystem const full(kibibytes);
+        Running second(directory);
+        EXPECT_EQ(contents(second.store), before);
+        EXPECT_EQ(second.control.read("/kept"), std::string(3000, 'k'));
+        EXPECT_EQ(second.control.write("/small", "fits into what the old journal has left"), kOk);
+        EXPECT_EQ(second.control.write("/large/" + std::string(200, 'p'), std::string(3000, 'x')), kOk);
+        EXPECT_EQ(second.control.remove("/large"), kOk);
+        before = contents(second.store);
+    }
+    Running third(directory);
+    EXPECT_EQ(contents(third.store), before);
+    EXPECT_EQ(third.control.write("/after", "room again"), kOk);
+}
+
+// A snapshot that does not fit leaves the new journal in use, and the older snapshot with the journals after it.
+TEST_F(JournalTest, ASnapshotThatDoesNotFitAtTheStartIsGivenUp)
+{
+    std::string before;
+    {
+        Running first(directory);
+        for (int i = 0; i < 200; ++i)
+        {
+            first.control.write("/n" + std::to_string(i), std::string(2000, 'x'));
+        }
+        before = contents(first.store);
+    }
+    {
+        FullFileSystem const full(300); // a journal's first step fits, the snapshot of 400 KiB does not
+        Running second(directory);
+        EXPECT_EQ(contents(second.store), before);
+        EXPECT_EQ(second.control.write("/more", "1"), kOk);
+        before = contents(second.store);
+    }
+    Running third(directory);
+    EXPECT_EQ(contents(third.store), before);
+}
+
+TEST_F(JournalTest, AnEmptyStoreDoesNotStartWithoutRoom)
+{
+    FullFileSystem const full(1);
+    EXPECT_THROW(Running first(directory), std::runtime_error);
 }
 
 } // namespace
