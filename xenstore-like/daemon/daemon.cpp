@@ -228,11 +228,22 @@ void Daemon::run()
         if (live_update_.wanted())
         {
             log_.write(LogLevel::Info, "live-update");
-            std::string const cause = live_update_.execute(store_, *sockets_, rings_.get());
+            std::string const cause = live_update_.execute(store_, *sockets_, rings_.get(), log_settings());
             log_.write(LogLevel::Error, "live-update-failed", "cause=" + quote_text(cause));
         }
     }
     log_.write(LogLevel::Info, "stop");
+}
+
+// What "xenstore-control log" and "logfile" may have changed, as words of the command line.
+std::vector<std::string> Daemon::log_settings() const
+{
+    std::vector<std::string> words = {"--log-level", std::string(log_level_name(log_.level()))};
+    if (!log_.path().empty())
+    {
+        words.insert(words.end(), {"--log", log_.path()});
+    }
+    return words;
 }
 
 void Daemon::set_log_level(LogLevel level)

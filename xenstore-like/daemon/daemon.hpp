@@ -40,6 +40,7 @@ private:
     void connect_domains(RecoveredRings const& rings);
     void flush_clients();
     void set_log_level(LogLevel level);
+    [[nodiscard]] std::vector<std::string> log_settings() const;
     bool control_log(std::vector<std::string_view> const& arguments, std::string& answer);
     void watch_journal();
 

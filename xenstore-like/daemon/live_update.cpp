@@ -134,7 +134,8 @@ bool LiveUpdate::has_room(std::size_t bytes) const
            static_cast<std::uint64_t>(status.f_bavail) * static_cast<std::uint64_t>(status.f_bsize) >= bytes + kSpare;
 }
 
-std::string LiveUpdate::execute(Store const& store, SocketServer const& sockets, RingServer const* rings)
+std::string LiveUpdate::execute(Store const& store, SocketServer const& sockets, RingServer const* rings,
+                                std::vector<std::string> const& settings)
 {
     wanted_ = false;
     std::string const state = encode_everything(store, sockets, rings);
@@ -150,6 +151,7 @@ std::string LiveUpdate::execute(Store const& store, SocketServer const& sockets,
     }
     std::vector<std::string> words = arguments_;
     words[0] = program_;
+    words.insert(words.end(), settings.begin(), settings.end());
     for (std::string const& extra : split(extra_))
     {
         words.push_back(extra);

@@ -51,8 +51,10 @@ public:
     [[nodiscard]] bool wanted() const { return wanted_; }
 
     // Starts the new program. Returns only if that fails, with the cause; everything goes on as before then.
-    // `rings` may be null.
-    std::string execute(Store const& store, SocketServer const& sockets, RingServer const* rings);
+    // `rings` may be null; `settings` are words of the command line for what was changed since it was given, which the
+    // -c ARGUMENTS of the update still come after.
+    std::string execute(Store const& store, SocketServer const& sockets, RingServer const* rings,
+                        std::vector<std::string> const& settings);
 
     // Loads what execute() of the program before left behind the descriptor. Throws std::runtime_error.
     static void load(int descriptor, Store& store, RecoveredRings& rings, Handover& handover);

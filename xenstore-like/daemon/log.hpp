@@ -38,6 +38,9 @@ public:
     // Opens the same path anew, after someone renamed the file.
     bool reopen() { return path_.empty() || open(path_); }
 
+    // Where it goes; empty: standard error.
+    [[nodiscard]] std::string const& path() const { return path_; }
+
     void set_level(LogLevel level) { level_ = level; }
     [[nodiscard]] LogLevel level() const { return level_; }
     [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_; }

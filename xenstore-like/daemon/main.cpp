@@ -26,7 +26,10 @@ int main(int count, char** arguments)
     if (!options.log_file.empty() && !log.open(options.log_file))
     {
         std::fprintf(stderr, "tessera-store: cannot open the log file %s\n", options.log_file.c_str());
-        return 1;
+        if (options.handover < 0)
+        { // in a live update there is no way back: rather another log than no store
+            return 1;
+        }
     }
     try
     {

@@ -101,6 +101,23 @@ class DaemonTest(unittest.TestCase):
         for step in (b"live-update\0-f\0" + bytes(PROGRAM) + b"\0", b"live-update\0-s\0-t\0" b"60\0"):
             self.assertEqual(client.call(CONTROL, step), b"OK\0")
 
+    def test_live_update_keeps_the_log_as_it_was_set(self) -> None:
+        """An update went back to the file and the level of the command line."""
+        self.start()
+        client = self.client()
+        other = self.folder / "other"
+        client.call(CONTROL, b"log\0on\0")
+        client.call(CONTROL, b"logfile\0" + bytes(other) + b"\0")
+        self.live_update(client)
+        self.assertEqual(client.call(CONTROL, b"log\0"), b"level debug\n\0")
+        client.call(CONTROL, b"print\0after the update\0")
+        self.assertIn("after the update", other.read_text())
+        self.assertNotIn("after the update", self.log())
+        other.unlink()
+        other.mkdir()
+        self.live_update(client)
+        self.assertEqual(self.client().call(CONTROL, b"check\0"), b"OK\0", "a log that cannot be opened does not end the update")
+
     def test_live_update_keeps_connections_watches_and_state(self) -> None:
         self.start()
         assert self.process is not None
@@ -139,7 +156,7 @@ class DaemonTest(unittest.TestCase):
 
     def test_live_update_without_room_for_the_journal(self) -> None:
         """A full file system under the journal: writes are refused, reads and the daemon go on, and so they do after an update was asked
-        for, which would have had no way back. With room again, everything works, sandboxed as the daemon is."""
+        for, which would have had no way back, and after a kill. With room again, everything works, sandboxed as the daemon is."""
         state = self.folder / "state"
         state.mkdir()
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)], check=False, capture_output=True)
@@ -154,6 +171,10 @@ class DaemonTest(unittest.TestCase):
         self.live_update(client)
         self.assertEqual(client.call(READ, b"/big/1\0"), b"x" * 1000)
         self.assertRegex(self.log(), "event=live-update-failed cause=\"no room for another journal")
+        self.kill()
+        self.start()
+        client = self.client()
+        self.assertEqual(client.call(READ, b"/big/1\0"), b"x" * 1000)
         subprocess.run(["mount", "-o", "remount,size=64m", str(state)], check=True)
         client.call(WRITE, b"/after\0value")
         self.live_update(client)
