@@ -55,9 +55,16 @@ public:
     [[nodiscard]] std::uint32_t count() const { return count_; }
     void advance() { ++completed_; }
     // Writes the done count; with Restart also the arguments to go on from. Returns what the call returns.
-    CallResult finish(Errno error);
+    CallResult finish(Errno error)
+    {
+        if (error == Errno::None && done_ == 0) [[likely]]
+            return std::int64_t{0};
+        return tell(error);
+    }
 
 private:
+    CallResult tell(Errno error);
+
     static constexpr std::uint64_t kPreempted = 1ull << 31; // MMU_UPDATE_PREEMPTED is internal to a hypervisor
     Caller& caller_;
     std::uint64_t const list_;

@@ -20,7 +20,7 @@ Result<void> resolve_named_owner(Caller& caller, DomainId id, FrameOwner& owner)
     return {};
 }
 
-CallResult BatchProgress::finish(Errno error)
+CallResult BatchProgress::tell(Errno error)
 {
     if (done_ != 0)
         HV_TRY_VOID(GuestOut<std::uint32_t>(done_).write(earlier_ + completed_));

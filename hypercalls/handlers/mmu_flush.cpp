@@ -25,7 +25,7 @@ Result<CpuMask> cpus_of_vcpus(Caller& caller, std::uint64_t bitmap)
     return cpus;
 }
 
-Result<void> flush_for_mapping(Caller& caller, std::uint64_t address, std::uint64_t flags)
+Result<void> flush_for_mapping_elsewhere(Caller& caller, std::uint64_t address, std::uint64_t flags)
 {
     std::uint64_t const type = flags & UVMF_FLUSHTYPE_MASK;
     if (type == UVMF_NONE)

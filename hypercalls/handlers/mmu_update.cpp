@@ -120,7 +120,7 @@ CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count
     {
         abi::mmu_update requests[kChunk];
         std::uint32_t const wanted = progress.count() - first < kChunk ? progress.count() - first : kChunk;
-        if (!list.read_array(requests, first, wanted))
+        if (!(wanted == 1 ? read_object(requests[0], list.address(first)) : list.read_array(requests, first, wanted)))
             return progress.finish(Errno::Fault);
         Guard guard(caller.domain().mmu_lock);
         if (auto const ready = finish_deferred(caller.domain(), budget); !ready)
@@ -142,16 +142,15 @@ CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count
 namespace
 {
 
-CallResult update_mapping(Caller& caller, FrameOwner const& owner, std::uint64_t address, std::uint64_t entry,
-                          std::uint64_t flags)
+[[gnu::always_inline]] inline CallResult update_mapping(Caller& caller, MappingRights const& rights,
+                                                        std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
 {
-    Domain& domain = caller.domain();
+    Domain& domain = rights.table_owner;
     {
         Budget budget(kWorkBudget);
         Guard guard(domain.mmu_lock);
         HV_TRY_VOID(finish_deferred(domain, budget));
         LeafSlot const slot = HV_TRY(find_leaf(caller.vcpu().pv.kernel_root, address));
-        MappingRights const rights{domain, owner.id, owner.foreign};
         std::uint64_t& present = table_entries(slot.table)[slot.index];
         HV_TRY_VOID(leaf::update(rights, present, slot.entry, entry, UpdateKind::Normal));
     }
@@ -163,9 +162,8 @@ CallResult update_mapping(Caller& caller, FrameOwner const& owner, std::uint64_t
 
 CallResult update_va_mapping(Caller& caller, std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
 {
-    FrameOwner owner;
-    owner.id = caller.domain().id();
-    return update_mapping(caller, owner, address, entry, flags);
+    Domain& domain = caller.domain();
+    return update_mapping(caller, MappingRights{domain, domain.id(), false}, address, entry, flags);
 }
 
 CallResult update_va_mapping_otherdomain(Caller& caller, std::uint64_t address, std::uint64_t entry,
@@ -173,7 +171,7 @@ CallResult update_va_mapping_otherdomain(Caller& caller, std::uint64_t address, 
 {
     FrameOwner owner;
     HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
-    return update_mapping(caller, owner, address, entry, flags);
+    return update_mapping(caller, MappingRights{caller.domain(), owner.id, owner.foreign}, address, entry, flags);
 }
 
 } // namespace hv::handlers

@@ -79,23 +79,20 @@ Result<void> copy_page(ExtendedCall& call, Mfn destination, Mfn source)
     return {};
 }
 
+void flush_own_page(std::uint64_t address)
+{
+    if (is_guest_address(address))
+        port::flush_own_tlb(port::Flush::Page, GuestVirtual{address});
+}
+
 void flush_page(CpuMask cpus, std::uint64_t address)
 {
     if (is_guest_address(address))
         port::flush_tlb(cpus, port::Flush::Page, GuestVirtual{address});
 }
 
-Result<void> flush_operation(ExtendedCall& call, abi::mmuext_op const& op)
+Result<void> flush_vcpus(ExtendedCall& call, abi::mmuext_op const& op)
 {
-    CpuMask const here = CpuMask::of(port::cpu_id());
-    switch (op.cmd)
-    {
-    case MMUEXT_TLB_FLUSH_LOCAL: port::flush_tlb(here, port::Flush::All); return {};
-    case MMUEXT_INVLPG_LOCAL: flush_page(here, op.arg1.linear_addr); return {};
-    case MMUEXT_TLB_FLUSH_ALL: port::flush_tlb(loaded_cpus(call.subject), port::Flush::All); return {};
-    case MMUEXT_INVLPG_ALL: flush_page(loaded_cpus(call.subject), op.arg1.linear_addr); return {};
-    default: break;
-    }
     std::uint64_t const bitmap = reinterpret_cast<std::uint64_t>(op.arg2.vcpumask.p);
     CpuMask const cpus = HV_TRY(cpus_of_vcpus(call.caller, bitmap));
     if (op.cmd == MMUEXT_TLB_FLUSH_MULTI)
@@ -118,25 +115,15 @@ Result<void> new_root(ExtendedCall& call, std::uint64_t frame, bool user)
     return {};
 }
 
-// Operations on the calling vCPU itself; not for another domain.
-Result<void> own_operation(ExtendedCall& call, abi::mmuext_op const& op)
+Result<void> write_back(ExtendedCall& call)
 {
-    HV_REQUIRE(!call.foreign, Errno::Perm);
-    switch (op.cmd)
-    {
-    case MMUEXT_NEW_BASEPTR: return new_root(call, op.arg1.mfn, false);
-    case MMUEXT_NEW_USER_BASEPTR: return new_root(call, op.arg1.mfn, true);
-    case MMUEXT_SET_LDT: return set_ldt(call, op.arg1.linear_addr, op.arg2.nr_ents);
-    case MMUEXT_FLUSH_CACHE:
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
-        HV_REQUIRE(call.subject.control || call.subject.io_memory != nullptr, Errno::Access);
-        port::write_back_caches();
-        return {};
-    default: return flush_operation(call, op);
-    }
+    HV_REQUIRE(call.subject.control || call.subject.io_memory != nullptr, Errno::Access);
+    port::write_back_caches();
+    return {};
 }
 
-Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
+// Operations on tables and pages, of the caller's domain or of a foreign one.
+Result<void> memory_operation(ExtendedCall& call, abi::mmuext_op const& op)
 {
     Mfn const frame = call.subject.resolve(GuestFrame{op.arg1.mfn});
     switch (op.cmd)
@@ -146,17 +133,6 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     case MMUEXT_PIN_L3_TABLE:
     case MMUEXT_PIN_L4_TABLE: return pin(call, frame, static_cast<FrameType>(op.cmd - MMUEXT_PIN_L1_TABLE + 1));
     case MMUEXT_UNPIN_TABLE: return unpin(call, frame);
-    case MMUEXT_NEW_BASEPTR:
-    case MMUEXT_NEW_USER_BASEPTR:
-    case MMUEXT_TLB_FLUSH_LOCAL:
-    case MMUEXT_INVLPG_LOCAL:
-    case MMUEXT_TLB_FLUSH_MULTI:
-    case MMUEXT_INVLPG_MULTI:
-    case MMUEXT_TLB_FLUSH_ALL:
-    case MMUEXT_INVLPG_ALL:
-    case MMUEXT_FLUSH_CACHE:
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
-    case MMUEXT_SET_LDT: return own_operation(call, op);
     case MMUEXT_CLEAR_PAGE: return clear_page(call, frame);
     case MMUEXT_COPY_PAGE: return copy_page(call, frame, call.subject.resolve(GuestFrame{op.arg2.src_mfn}));
     case MMUEXT_MARK_SUPER:
@@ -165,10 +141,47 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     }
 }
 
-} // namespace
+// Those on the calling vCPU itself are not for another domain.
+Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
+{
+    static_assert(MMUEXT_NEW_BASEPTR == 5 && MMUEXT_SET_LDT == 13 && MMUEXT_NEW_USER_BASEPTR == 15);
+    bool const of_vcpu = (op.cmd >= MMUEXT_NEW_BASEPTR && op.cmd <= MMUEXT_SET_LDT) ||
+                         op.cmd == MMUEXT_NEW_USER_BASEPTR || op.cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
+    HV_REQUIRE(!of_vcpu || !call.foreign, Errno::Perm);
+    switch (op.cmd)
+    {
+    case MMUEXT_NEW_BASEPTR: return new_root(call, op.arg1.mfn, false);
+    case MMUEXT_NEW_USER_BASEPTR: return new_root(call, op.arg1.mfn, true);
+    case MMUEXT_TLB_FLUSH_LOCAL: port::flush_own_tlb(port::Flush::All); return {};
+    case MMUEXT_INVLPG_LOCAL: flush_own_page(op.arg1.linear_addr); return {};
+    case MMUEXT_TLB_FLUSH_ALL: port::flush_tlb(loaded_cpus(call.subject), port::Flush::All); return {};
+    case MMUEXT_INVLPG_ALL: flush_page(loaded_cpus(call.subject), op.arg1.linear_addr); return {};
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_INVLPG_MULTI: return flush_vcpus(call, op);
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL: return write_back(call);
+    case MMUEXT_SET_LDT: return set_ldt(call, op.arg1.linear_addr, op.arg2.nr_ents);
+    default: return memory_operation(call, op);
+    }
+}
 
-CallResult mmuext_op(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
-                     std::uint64_t foreign_domain)
+// What kernels make most: one operation of their own, with nobody asking how many were done.
+CallResult single_operation(Caller& caller, std::uint64_t address)
+{
+    abi::mmuext_op op;
+    HV_REQUIRE(read_object(op, GuestVirtual{address}), Errno::Fault);
+    Budget budget(kWorkBudget);
+    ExtendedCall call{caller, caller.domain(), false, budget};
+    auto const carried_out = one_operation(call, op);
+    if (call.flush_at_end)
+        port::flush_own_tlb(port::Flush::All);
+    if (!carried_out) // Restart too: made again as it was
+        return carried_out.error();
+    return std::int64_t{0};
+}
+
+[[gnu::noinline]] CallResult list_of_operations(Caller& caller, std::uint64_t address, std::uint64_t count,
+                                                 std::uint64_t done, std::uint64_t foreign_domain)
 {
     FrameOwner owner;
     HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
@@ -194,8 +207,19 @@ CallResult mmuext_op(Caller& caller, std::uint64_t address, std::uint64_t count,
         budget.spend(2);
     }
     if (call.flush_at_end)
-        port::flush_tlb(CpuMask::of(port::cpu_id()), port::Flush::All);
+        port::flush_own_tlb(port::Flush::All);
     return progress.finish(error);
+}
+
+} // namespace
+
+CallResult mmuext_op(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
+                     std::uint64_t foreign_domain)
+{
+    if (static_cast<std::uint32_t>(count) == 1 && done == 0 &&
+        static_cast<std::uint16_t>(foreign_domain) == kDomainSelf.raw()) [[likely]]
+        return single_operation(caller, address);
+    return list_of_operations(caller, address, count, done, foreign_domain);
 }
 
 } // namespace hv::handlers

@@ -56,6 +56,7 @@ enum class Flush : std::uint8_t
     Page,      // one address, global or not
 };
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address = GuestVirtual{});
+void flush_own_tlb(Flush kind, GuestVirtual address = GuestVirtual{}); // of this CPU alone
 
 void write_back_caches();         // WBINVD on this CPU
 void write_back_frame(Mfn frame); // writes the frame's lines back and drops them from all caches

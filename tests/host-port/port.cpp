@@ -147,6 +147,11 @@ void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
         targets.for_each([](CpuId cpu) { note_full_flush(cpu); });
 }
 
+void flush_own_tlb(Flush kind, GuestVirtual address)
+{
+    flush_tlb(CpuMask::of(cpu_id()), kind, address);
+}
+
 void write_back_caches() {}
 
 void write_back_frame(Mfn frame)

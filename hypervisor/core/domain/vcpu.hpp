@@ -4,6 +4,7 @@
 
 #include <core/domain/pv_state.hpp>
 #include <core/sched/unit.hpp>
+#include <core/trace/last_hypercalls.hpp>
 #include <core/time/vcpu_time.hpp>
 #include <hypercalls/abi/xen.hpp>
 #include <lib/strong.hpp>
@@ -43,10 +44,7 @@ public:
     bool initialised = false;      // has a context (VCPUOP_initialise or setvcpucontext)
     FifoQueues* fifo = nullptr;    // FIFO control block state, or null while 2-level
     std::uint32_t window_slot = 0; // descriptor window index, from 1 (arch layout)
-    // For the panic's output: the last eight calls and the first argument of each, a byte each, the newest lowest. A call
-    // 0xff is none. An iret that is no part of a multicall is not among them: it would push out what led to it.
-    std::uint64_t last_hypercalls = ~0ull;
-    std::uint64_t last_operations = 0;
+    LastHypercalls last_hypercalls;
     std::uint64_t* counters = nullptr; // one per counter row (core/trace/counters.hpp)
 
     std::uint32_t virq_ports[24]{}; // NR_VIRQS; 0 = not bound. Written under the domain's event lock (core/evtchn)

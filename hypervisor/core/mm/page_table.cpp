@@ -17,11 +17,6 @@ namespace hv
 
 std::uint64_t g_hypervisor_slots[16];
 
-std::uint64_t* table_entries(Mfn table)
-{
-    return reinterpret_cast<std::uint64_t*>(port::frame_data(table));
-}
-
 namespace
 {
 
@@ -318,30 +313,6 @@ bool access_allowed_now(Mfn root, DomainId owner, std::uint64_t address, bool wr
         table = pte::frame(entry);
     }
     return true;
-}
-
-namespace
-{
-
-// One step down, with the level known when it is compiled. False: there is no lower table.
-template<unsigned kLevel>
-[[gnu::always_inline]] inline bool step_down(Mfn& table, std::uint64_t address)
-{
-    std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, kLevel)]);
-    table = pte::frame(entry);
-    return (entry & pte::kPresent) != 0;
-}
-
-} // namespace
-
-Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address)
-{
-    HV_REQUIRE(root != kInvalidMfn && is_guest_address(address), Errno::Inval);
-    Mfn table = root;
-    HV_REQUIRE(step_down<4>(table, address) && step_down<3>(table, address) && step_down<2>(table, address),
-               Errno::Inval);
-    unsigned const index = pte::index(address, 1);
-    return LeafSlot{table, index, load_relaxed(table_entries(table)[index])};
 }
 
 } // namespace hv

@@ -18,9 +18,11 @@
 #pragma once
 
 #include <core/mm/frame.hpp>
+#include <core/mm/pte.hpp>
 #include <lib/result.hpp>
 #include <lib/spinlock.hpp>
 #include <lib/strong.hpp>
+#include <port/port.hpp>
 
 #include <cstdint>
 
@@ -77,13 +79,42 @@ Result<void> update_leaf_if(MappingRights const& rights, Mfn table, unsigned ind
 std::uint64_t exchange_leaf_raw(Domain& owner, Mfn table, unsigned index, std::uint64_t value);
 
 // ---- Walking the tables under `root` in memory. mmu_lock held.
+// Direct view of a table.
+inline std::uint64_t* table_entries(Mfn table)
+{
+    return reinterpret_cast<std::uint64_t*>(port::frame_data(table));
+}
+
+namespace detail
+{
+
+// One step down, with the level known when it is compiled. False: there is no lower table.
+template<unsigned kLevel>
+[[gnu::always_inline]] inline bool step_down(Mfn& table, std::uint64_t address)
+{
+    std::uint64_t const entry = load_relaxed(table_entries(table)[pte::index(address, kLevel)]);
+    table = pte::frame(entry);
+    return (entry & pte::kPresent) != 0;
+}
+
+} // namespace detail
+
 struct LeafSlot
 {
     Mfn table; // validated L1 of the domain
     unsigned index;
     std::uint64_t entry;
 };
-Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address);
+[[gnu::always_inline]] inline Result<LeafSlot> find_leaf(Mfn root, std::uint64_t address)
+{
+    HV_REQUIRE(root != kInvalidMfn && is_guest_address(address), Errno::Inval);
+    Mfn table = root;
+    HV_REQUIRE(detail::step_down<4>(table, address) && detail::step_down<3>(table, address) &&
+                   detail::step_down<2>(table, address),
+               Errno::Inval);
+    unsigned const index = pte::index(address, 1);
+    return LeafSlot{table, index, load_relaxed(table_entries(table)[index])};
+}
 // Whether the tables of `owner` under `root` allow an access of CPL 3 at this moment. Needs no lock, so that a fault of our
 // own can ask whatever it holds: other CPUs may take tables away under our eyes, hence only frames that are RAM of the
 // owner are looked into, and a wrong answer costs no more than one access too many or an error to the guest.
@@ -91,9 +122,6 @@ bool access_allowed_now(Mfn root, DomainId owner, std::uint64_t address, bool wr
 
 // ---- Roots. Puts the machine-to-phys slot into an L4 that becomes a kernel root. mmu_lock held.
 void prepare_kernel_root(Mfn root);
-
-// For the oracle and for diagnostics: direct view of a table.
-std::uint64_t* table_entries(Mfn table);
 
 // Our entries for L4 slots 256..271; filled at boot, [0] is the machine-to-phys table.
 extern std::uint64_t g_hypervisor_slots[16];

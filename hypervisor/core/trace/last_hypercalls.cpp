@@ -26,16 +26,14 @@ char const* hypercall_name(std::uint32_t number)
 
 void log_last_hypercalls(Vcpu const& vcpu)
 {
-    constexpr std::uint8_t kNone = 0xff;
-    char line[256];
+    constexpr unsigned kShown = 12;
+    char line[384];
     std::size_t length = 0;
-    for (unsigned shift = 64; shift != 0;)
+    for (unsigned age = kShown; age-- != 0;)
     {
-        shift -= 8;
-        auto const call = static_cast<std::uint8_t>(vcpu.last_hypercalls >> shift);
-        auto const operation = static_cast<std::uint8_t>(vcpu.last_operations >> shift);
-        if (call != kNone)
-            length += format(std::span(line).subspan(length), " {}({x})", hypercall_name(call), operation);
+        auto const [number, operation] = vcpu.last_hypercalls[age];
+        if (number != LastHypercalls::kNone)
+            length += format(std::span(line).subspan(length), " {}({x})", hypercall_name(number), operation);
     }
     if (length != 0)
         log_error("  last hypercalls:{}", static_cast<char const*>(line));

@@ -47,7 +47,7 @@ def measure(hypervisor: Path, image: Path, arguments: argparse.Namespace, extra:
                              accelerator=ACCELERATOR, extra=COUNTING, time_limit=arguments.time_limit,
                              kernel_arguments=f"dom0_mem=64M,max:64M dom0_max_vcpus=2-2 console=com1 com1=115200,8n1 noreboot {extra}")
     with Machine(options, ROOT / "build" / "logs" / "bench" / f"{log}.log", arguments.echo) as machine:
-        result = machine.wait_for(r"RESULT: (\w+)")
+        result = machine.wait_for(r"RESULT: (\w+)\s")
         if result[1] != "pass":
             raise MachineError(f"the benchmark failed on {log} (console: {machine.log})")
         lines = re.findall(r"^BENCH (\w+) (\d+) (\d+)$", machine.text, re.MULTILINE)

@@ -16,13 +16,6 @@ namespace
 
 constexpr std::uint64_t kSyscallBytes = 2;
 
-// `number` fits into a byte.
-void record(Vcpu& vcpu, std::uint64_t number, std::uint64_t operation)
-{
-    vcpu.last_hypercalls = vcpu.last_hypercalls << 8 | number;
-    vcpu.last_operations = vcpu.last_operations << 8 | static_cast<std::uint8_t>(operation);
-}
-
 // Back onto the SYSCALL with the progress in the registers; events get in between.
 void restart(TrapFrame& frame, Caller const& caller)
 {
@@ -89,7 +82,7 @@ SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
     }
     std::uint64_t const number = clamped(static_cast<std::uint32_t>(frame.rax));
     if constexpr (config::kHypercallHistory)
-        record(vcpu, number, rdi);
+        vcpu.last_hypercalls.note(static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(rdi));
     Caller caller(vcpu);
     CallResult const result = call_row(number, rdi, rsi, rdx, r10, r8, caller);
     std::uint64_t value;

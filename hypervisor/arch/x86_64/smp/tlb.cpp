@@ -77,6 +77,11 @@ extern "C" void spin_step()
     spin_wait();
 }
 
+void port::flush_own_tlb(Flush kind, GuestVirtual address)
+{
+    flush_here(kind, address.raw());
+}
+
 void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     CpuId const self{this_cpu().id};
