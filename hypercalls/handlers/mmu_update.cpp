@@ -56,10 +56,10 @@ inline bool find_leaf_table(MappingRights const& rights, std::uint64_t name, Las
     return store_plain(owner, frame, offset, value);
 }
 
-Result<void> update_machphys(FrameOwner const& owner, std::uint64_t frame_number, std::uint64_t pfn)
+Result<void> update_machphys(DomainId owner, std::uint64_t frame_number, std::uint64_t pfn)
 {
     Mfn const frame{frame_number};
-    HV_REQUIRE(get_frame(frame, owner.id), Errno::Inval);
+    HV_REQUIRE(get_frame(frame, owner), Errno::Inval);
     store_relaxed(port::m2p()[frame.raw()], pfn);
     put_frame(frame);
     return {};
@@ -67,8 +67,8 @@ Result<void> update_machphys(FrameOwner const& owner, std::uint64_t frame_number
 
 constexpr std::uint64_t kCommandMask = 7; // an entry's address has these bits 0
 
-[[gnu::noinline]] Result<void> any_update(MappingRights const& rights, FrameOwner const& owner,
-                                          abi::mmu_update const& request, Budget& budget, LastTable& last)
+[[gnu::noinline]] Result<void> any_update(MappingRights const& rights, abi::mmu_update const& request, Budget& budget,
+                                          LastTable& last)
 {
     last = {}; // a higher table may change
     switch (request.ptr & kCommandMask)
@@ -79,13 +79,13 @@ constexpr std::uint64_t kCommandMask = 7; // an entry's address has these bits 0
     case MMU_PT_UPDATE_PRESERVE_AD:
         return update_table(rights, request.ptr & ~kCommandMask, request.val, UpdateKind::PreserveAccessedDirty,
                             budget);
-    case MMU_MACHPHYS_UPDATE: return update_machphys(owner, request.ptr >> kPageShift, request.val);
+    case MMU_MACHPHYS_UPDATE: return update_machphys(rights.frame_owner, request.ptr >> kPageShift, request.val);
     default: return Errno::NoSys;
     }
 }
 
-[[gnu::always_inline]] inline Result<void> one_update(MappingRights const& rights, FrameOwner const& owner,
-                                                      abi::mmu_update const& request, Budget& budget, LastTable& last)
+[[gnu::always_inline]] inline Result<void> one_update(MappingRights const& rights, abi::mmu_update const& request,
+                                                      Budget& budget, LastTable& last)
 {
     // The same table and a change in place: what kernels send lists of.
     static_assert(MMU_NORMAL_PT_UPDATE == 0 && MMU_PT_UPDATE_PRESERVE_AD == 2);
@@ -98,15 +98,27 @@ constexpr std::uint64_t kCommandMask = 7; // an entry's address has these bits 0
             (request.ptr & kCommandMask) == 0 ? UpdateKind::Normal : UpdateKind::PreserveAccessedDirty;
         return leaf::update(rights, entry, load_relaxed(entry), request.val, kind);
     }
-    return any_update(rights, owner, request, budget, last);
+    return any_update(rights, request, budget, last);
+}
+
+// One request on the caller's own memory, with nobody asking how many were done. Restart makes it again as it was.
+CallResult single_update(Caller& caller, std::uint64_t address)
+{
+    abi::mmu_update request;
+    HV_REQUIRE(read_object(request, GuestVirtual{address}), Errno::Fault);
+    Domain& domain = caller.domain();
+    Budget budget(kWorkBudget);
+    Guard guard(domain.mmu_lock);
+    HV_TRY_VOID(finish_deferred(domain, budget));
+    LastTable last;
+    HV_TRY_VOID(one_update(MappingRights{domain, domain.id(), false}, request, budget, last));
+    return std::int64_t{0};
 }
 
 constexpr std::uint32_t kChunk = 32; // requests copied at a time
 
-} // namespace
-
-CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
-                      std::uint64_t foreign_domain)
+[[gnu::noinline]] CallResult list_of_updates(Caller& caller, std::uint64_t address, std::uint64_t count,
+                                              std::uint64_t done, std::uint64_t foreign_domain)
 {
     FrameOwner owner;
     HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
@@ -120,7 +132,7 @@ CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count
     {
         abi::mmu_update requests[kChunk];
         std::uint32_t const wanted = progress.count() - first < kChunk ? progress.count() - first : kChunk;
-        if (!(wanted == 1 ? read_object(requests[0], list.address(first)) : list.read_array(requests, first, wanted)))
+        if (!list.read_array(requests, first, wanted))
             return progress.finish(Errno::Fault);
         Guard guard(caller.domain().mmu_lock);
         if (auto const ready = finish_deferred(caller.domain(), budget); !ready)
@@ -131,16 +143,13 @@ CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count
             if (budget.exhausted())
                 return progress.finish(Errno::Restart);
             budget.spend(1);
-            if (auto const updated = one_update(rights, owner, requests[i], budget, last); !updated)
+            if (auto const updated = one_update(rights, requests[i], budget, last); !updated)
                 return progress.finish(updated.error());
             progress.advance();
         }
     }
     return progress.finish(Errno::None);
 }
-
-namespace
-{
 
 [[gnu::always_inline]] inline CallResult update_mapping(Caller& caller, MappingRights const& rights,
                                                         std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
@@ -159,6 +168,15 @@ namespace
 }
 
 } // namespace
+
+CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
+                      std::uint64_t foreign_domain)
+{
+    if (static_cast<std::uint32_t>(count) == 1 && done == 0 &&
+        static_cast<std::uint32_t>(foreign_domain) == kDomainSelf.raw()) [[likely]]
+        return single_update(caller, address);
+    return list_of_updates(caller, address, count, done, foreign_domain);
+}
 
 CallResult update_va_mapping(Caller& caller, std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
 {

@@ -50,7 +50,7 @@ Result<void> unpin(ExtendedCall& call, Mfn frame)
     return {};
 }
 
-Result<void> set_ldt(ExtendedCall& call, std::uint64_t base, std::uint64_t entries)
+[[gnu::noinline]] Result<void> set_ldt(ExtendedCall& call, std::uint64_t base, std::uint64_t entries)
 {
     HV_REQUIRE(entries <= 8192 && (entries == 0 || ((base & (kPageSize - 1)) == 0 && is_guest_address(base))),
                Errno::Inval);
@@ -91,7 +91,7 @@ void flush_page(CpuMask cpus, std::uint64_t address)
         port::flush_tlb(cpus, port::Flush::Page, GuestVirtual{address});
 }
 
-Result<void> flush_vcpus(ExtendedCall& call, abi::mmuext_op const& op)
+[[gnu::noinline]] Result<void> flush_vcpus(ExtendedCall& call, abi::mmuext_op const& op)
 {
     std::uint64_t const bitmap = reinterpret_cast<std::uint64_t>(op.arg2.vcpumask.p);
     CpuMask const cpus = HV_TRY(cpus_of_vcpus(call.caller, bitmap));
@@ -103,19 +103,28 @@ Result<void> flush_vcpus(ExtendedCall& call, abi::mmuext_op const& op)
 }
 
 // Whatever is wrong with a root, the caller hears Inval, as with pins.
-Result<void> new_root(ExtendedCall& call, std::uint64_t frame, bool user)
+Result<void> root_changed(Result<void> changed)
+{
+    return changed || changed.error() == Errno::Restart ? changed : Result<void>(Errno::Inval);
+}
+
+Result<void> new_kernel_root(ExtendedCall& call, std::uint64_t frame)
 {
     HV_REQUIRE(frame != kInvalidMfn.raw(), Errno::Inval); // not a guest's word for "none"
-    Mfn const root = user && frame == 0 ? kInvalidMfn : call.subject.resolve(GuestFrame{frame});
-    Vcpu& vcpu = call.caller.vcpu();
-    auto const changed = user ? change_user_root(vcpu, root, call.budget) : change_kernel_root(vcpu, root, call.budget);
-    if (!changed)
-        return changed.error() == Errno::Restart ? Errno::Restart : Errno::Inval;
-    call.flush_at_end = call.flush_at_end || user;
+    return root_changed(
+        change_kernel_root(call.caller.vcpu(), call.subject.resolve(GuestFrame{frame}), call.budget));
+}
+
+Result<void> new_user_root(ExtendedCall& call, std::uint64_t frame)
+{
+    HV_REQUIRE(frame != kInvalidMfn.raw(), Errno::Inval);
+    Mfn const root = frame == 0 ? kInvalidMfn : call.subject.resolve(GuestFrame{frame});
+    HV_TRY_VOID(root_changed(change_user_root(call.caller.vcpu(), root, call.budget)));
+    call.flush_at_end = true;
     return {};
 }
 
-Result<void> write_back(ExtendedCall& call)
+[[gnu::noinline]] Result<void> write_back(ExtendedCall& call)
 {
     HV_REQUIRE(call.subject.control || call.subject.io_memory != nullptr, Errno::Access);
     port::write_back_caches();
@@ -123,7 +132,7 @@ Result<void> write_back(ExtendedCall& call)
 }
 
 // Operations on tables and pages, of the caller's domain or of a foreign one.
-Result<void> memory_operation(ExtendedCall& call, abi::mmuext_op const& op)
+[[gnu::noinline]] Result<void> memory_operation(ExtendedCall& call, abi::mmuext_op const& op)
 {
     Mfn const frame = call.subject.resolve(GuestFrame{op.arg1.mfn});
     switch (op.cmd)
@@ -150,8 +159,8 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     HV_REQUIRE(!of_vcpu || !call.foreign, Errno::Perm);
     switch (op.cmd)
     {
-    case MMUEXT_NEW_BASEPTR: return new_root(call, op.arg1.mfn, false);
-    case MMUEXT_NEW_USER_BASEPTR: return new_root(call, op.arg1.mfn, true);
+    case MMUEXT_NEW_BASEPTR: return new_kernel_root(call, op.arg1.mfn);
+    case MMUEXT_NEW_USER_BASEPTR: return new_user_root(call, op.arg1.mfn);
     case MMUEXT_TLB_FLUSH_LOCAL: port::flush_own_tlb(port::Flush::All); return {};
     case MMUEXT_INVLPG_LOCAL: flush_own_page(op.arg1.linear_addr); return {};
     case MMUEXT_TLB_FLUSH_ALL: port::flush_tlb(loaded_cpus(call.subject), port::Flush::All); return {};

@@ -9,26 +9,34 @@
 namespace hv
 {
 
+namespace
+{
+
+// mmu_lock held, nothing deferred.
+[[gnu::noinline]] Result<void> replace_kernel_root(Vcpu& vcpu, Mfn root, Budget& budget)
+{
+    Domain& domain = vcpu.domain();
+    HV_TRY_VOID(get_table(domain, root, FrameType::L4, budget));
+    Mfn const old = vcpu.pv.kernel_root;
+    prepare_kernel_root(root);
+    vcpu.pv.kernel_root = root;
+    change_ldt(vcpu, vcpu.pv.ldt_base, vcpu.pv.ldt_entries); // pages were found through the old tables
+    port::load_roots(vcpu);
+    if (old != kInvalidMfn)
+        (void)put_table(domain, old, FrameType::L4, budget).error(); // Restart: waits in the deferred slot
+    return {};
+}
+
+} // namespace
+
 Result<void> change_kernel_root(Vcpu& vcpu, Mfn root, Budget& budget)
 {
     Domain& domain = vcpu.domain();
     Guard guard(domain.mmu_lock);
     HV_TRY_VOID(finish_deferred(domain, budget));
     if (root != vcpu.pv.kernel_root)
-    {
-        HV_TRY_VOID(get_table(domain, root, FrameType::L4, budget));
-        Mfn const old = vcpu.pv.kernel_root;
-        prepare_kernel_root(root);
-        vcpu.pv.kernel_root = root;
-        change_ldt(vcpu, vcpu.pv.ldt_base, vcpu.pv.ldt_entries); // pages were found through the old tables
-        port::load_roots(vcpu);
-        if (old != kInvalidMfn)
-            (void)put_table(domain, old, FrameType::L4, budget).error(); // Restart: waits in the deferred slot
-    }
-    else
-    {
-        port::load_roots(vcpu);
-    }
+        return replace_kernel_root(vcpu, root, budget);
+    port::load_roots(vcpu);
     return {};
 }
 
