@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EXIT_USAGE = 2
-POWERS_OF_TWO = ("CONSOLE_RING_KIB", "PANIC_RECENT_HYPERCALLS")
+POWERS_OF_TWO = ("CONSOLE_RING_KIB",)
 
 _CONFIG = re.compile(r"^\s*(?:menu)?config\s+([A-Z0-9_]+)\s*$")
 _TYPE = re.compile(r"^\s+(bool|int|hex|string)(?:\s+\"(.*)\")?\s*$")

@@ -15,7 +15,7 @@ namespace hv::emulate
 class CodeWindow
 {
 public:
-    // Reads at most kMaxInstructionLength bytes from `skip` bytes after rip. False: the code segment is none, or the
+    // Reads at most kWindow bytes from `skip` bytes after rip. False: the code segment is none, or the
     // first byte lies beyond its limit; such a guest gets its exception back.
     [[nodiscard]] bool fetch(EmulationContext& context, unsigned skip = 0);
 
@@ -25,7 +25,10 @@ public:
     [[nodiscard]] std::uint64_t end() const { return linear_ + count_; }
 
 private:
-    std::array<std::uint8_t, kMaxInstructionLength> bytes_{};
+    static constexpr std::size_t kWindow = 16; // the longest instruction in whole words, which are quicker to copy
+    static_assert(kWindow >= kMaxInstructionLength);
+
+    std::array<std::uint8_t, kWindow> bytes_; // the first count_ are set
     std::size_t count_ = 0;
     std::uint64_t linear_ = 0;
     CodeMode mode_ = CodeMode::Long;

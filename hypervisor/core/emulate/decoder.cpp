@@ -33,7 +33,6 @@ public:
 
     DecodeStatus run()
     {
-        out_ = Instruction{};
         bool const ok = prefixes() && opcode() && modrm() && choose() && offset() && immediate() && finish();
         if (exhausted_)
             return all_given_ ? DecodeStatus::Unsupported : DecodeStatus::Truncated;

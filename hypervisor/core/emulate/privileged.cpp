@@ -80,23 +80,6 @@ EmulationResult invalidate_caches(EmulationContext& context)
     return EmulationResult::done();
 }
 
-constexpr Counter counter_of(Operation operation)
-{
-    switch (operation)
-    {
-    case Operation::In:
-    case Operation::Out:
-    case Operation::InString:
-    case Operation::OutString: return Counter::Emulated_io;
-    case Operation::ReadControl:
-    case Operation::WriteControl:
-    case Operation::ClearTaskSwitched: return Counter::Emulated_control_register;
-    case Operation::ReadDebug:
-    case Operation::WriteDebug: return Counter::Emulated_debug_register;
-    default: return Counter::Emulated_other;
-    }
-}
-
 // Instructions that a guest's kernel alone may execute.
 EmulationResult emulate_kernel(EmulationContext& context, Instruction const& instruction)
 {
@@ -106,18 +89,27 @@ EmulationResult emulate_kernel(EmulationContext& context, Instruction const& ins
     {
     case Operation::ReadMsr: return read_msr(context);
     case Operation::WriteMsr: return write_msr(context);
-    default: break;
-    }
-    count(context.vcpu, counter_of(instruction.operation));
-    switch (instruction.operation)
-    {
-    case Operation::ReadControl: return read_control(context, instruction);
-    case Operation::WriteControl: return write_control(context, instruction);
-    case Operation::ReadDebug: return read_debug(context, instruction);
-    case Operation::WriteDebug: return write_debug(context, instruction);
-    case Operation::ClearTaskSwitched: return clear_task_switched(context);
-    case Operation::SetExtendedControl: return set_extended_control(context);
-    case Operation::InvalidateCaches: return invalidate_caches(context);
+    case Operation::ReadControl:
+        count(context.vcpu, Counter::Emulated_control_register);
+        return read_control(context, instruction);
+    case Operation::WriteControl:
+        count(context.vcpu, Counter::Emulated_control_register);
+        return write_control(context, instruction);
+    case Operation::ClearTaskSwitched:
+        count(context.vcpu, Counter::Emulated_control_register);
+        return clear_task_switched(context);
+    case Operation::ReadDebug:
+        count(context.vcpu, Counter::Emulated_debug_register);
+        return read_debug(context, instruction);
+    case Operation::WriteDebug:
+        count(context.vcpu, Counter::Emulated_debug_register);
+        return write_debug(context, instruction);
+    case Operation::SetExtendedControl:
+        count(context.vcpu, Counter::Emulated_other);
+        return set_extended_control(context);
+    case Operation::InvalidateCaches:
+        count(context.vcpu, Counter::Emulated_other);
+        return invalidate_caches(context);
     default: return EmulationResult::not_handled();
     }
 }

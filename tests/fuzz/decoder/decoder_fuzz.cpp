@@ -53,7 +53,10 @@ void check_decoder(std::span<std::uint8_t const> code, CodeMode mode)
     require(decode(code.first(instruction.length), mode, again) == DecodeStatus::Ok, "no byte behind it counts");
     require(again.length == instruction.length && again.immediate == instruction.immediate, "the same instruction");
     for (std::size_t length = 0; length < instruction.length; ++length)
-        require(decode(code.first(length), mode, again) == DecodeStatus::Truncated, "no prefix is an instruction");
+    {
+        Instruction part;
+        require(decode(code.first(length), mode, part) == DecodeStatus::Truncated, "no prefix is an instruction");
+    }
 }
 
 void fill(FakeMachine& machine, Input const& input, std::span<std::uint8_t const> code)
