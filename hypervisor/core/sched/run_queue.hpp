@@ -73,6 +73,11 @@ inline std::uint32_t cpu_of(SchedUnit const& unit)
 bool runnable(Vcpu const& vcpu);
 // The CPUs it may run on; empty only while none is online.
 CpuMask allowed_cpus(SchedUnit const& unit);
+// The same question of one CPU that is online.
+inline bool may_run_on(SchedUnit const& unit, CpuId cpu)
+{
+    return (load_relaxed(unit.pinned) < 0 && unit.hard.test(cpu)) || allowed_cpus(unit).test(cpu);
+}
 // The queue for a unit that waits nowhere: its last CPU when that is idle, another idle one, else its last.
 CpuId choose_cpu(SchedUnit const& unit);
 // RUNSTATE_blocked or RUNSTATE_offline, for one that something stops.

@@ -28,7 +28,7 @@ SchedUnit* stealable(RunQueue& victim, CpuId cpu)
         SchedUnit* const unit = candidates[index];
         if (unit == nullptr || (best != nullptr && !LessServed::before(*unit, *best)))
             continue;
-        if (allowed_cpus(*unit).test(cpu))
+        if (may_run_on(*unit, cpu))
         {
             best = unit;
             continue;
@@ -96,8 +96,7 @@ void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
     }
 }
 
-// The best unit on the queue that its domain's cap lets run; others are parked on the way.
-SchedUnit* first_within_cap(RunQueue& queue)
+[[gnu::noinline]] SchedUnit* park_until_within_cap(RunQueue& queue)
 {
     while (SchedUnit* const unit = queue.heap.first())
     {
@@ -108,6 +107,13 @@ SchedUnit* first_within_cap(RunQueue& queue)
             insert(queue, *unit);
     }
     return nullptr;
+}
+
+// The best unit on the queue that its domain's cap lets run; others are parked on the way.
+inline SchedUnit* first_within_cap(RunQueue& queue)
+{
+    SchedUnit* const first = queue.heap.first();
+    return first == nullptr || !over_cap(*first->vcpu) ? first : park_until_within_cap(queue);
 }
 
 void advance_floor(RunQueue& queue, SchedUnit const& next)
@@ -125,7 +131,7 @@ bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds n
     SchedUnit& unit = *queue.current;
     bool const yielded = unit.yielded;
     unit.yielded = false;
-    if (!runnable(*unit.vcpu) || over_cap(*unit.vcpu) || !allowed_cpus(unit).test(cpu))
+    if (!runnable(*unit.vcpu) || over_cap(*unit.vcpu) || !may_run_on(unit, cpu))
         return false;
     if (rival == nullptr)
         return true;
@@ -277,15 +283,17 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
         domain_hold(domain);
     SchedUnit& unit = vcpu.sched;
     RunQueue* queue = &lock_unit(unit);
-    if (runnable(vcpu))
+    bool waits = runnable(vcpu);
+    if (waits)
         if (CpuId target = choose_cpu(unit); target != unit.cpu)
         {
             change_queue(*queue, unit, target);
             queue->lock.unlock();
             queue = &queue_of(target.raw());
             queue->lock.lock();
+            waits = runnable(vcpu); // it may have been stopped meanwhile
         }
-    if (runnable(vcpu) && !(over_cap(vcpu) && park(unit)))
+    if (waits && !(over_cap(vcpu) && park(unit)))
     {
         Nanoseconds const now = port::now();
         bool const preempted =

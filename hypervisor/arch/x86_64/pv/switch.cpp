@@ -24,9 +24,17 @@ namespace hv
 namespace
 {
 
+// A frame's registers, in whole words: the compiler would first look whether they are aligned.
+void copy_frame(void* to, void const* from)
+{
+    std::size_t words = sizeof(TrapFrame) / 8;
+    static_assert(sizeof(TrapFrame) % 8 == 0);
+    asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
 void save_context(Vcpu& vcpu, TrapFrame const& frame)
 {
-    __builtin_memcpy(&vcpu.pv.regs, &frame, sizeof(frame));
+    copy_frame(&vcpu.pv.regs, &frame);
     save_segments(vcpu.pv);
     save_fpu(vcpu.pv);
 }
@@ -35,9 +43,9 @@ void load_hardware_state(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
 {
     // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on.
     take_over(cpu, vcpu, [](CpuId old_cpu) { port::flush_tlb(CpuMask::of(old_cpu), port::Flush::All); });
-    std::uint64_t const wanted_cr4 = policy::hardware_cr4(read_cr4(), vcpu.pv.cr4);
-    if (wanted_cr4 != read_cr4())
-        write_cr4(wanted_cr4);
+    std::uint64_t const present_cr4 = read_cr4();
+    if (std::uint64_t const wanted = policy::hardware_cr4(present_cr4, vcpu.pv.cr4); wanted != present_cr4)
+        write_cr4(wanted);
     load_root(vcpu.pv.in_kernel ? vcpu.pv.kernel_root : vcpu.pv.user_root);
     flush_everything();
     load_window_gdt(vcpu);
@@ -86,7 +94,7 @@ void switch_to(Vcpu* next)
     if (next == nullptr)
         return;
     cpu.current = next;
-    __builtin_memcpy(&frame, &next->pv.regs, sizeof(frame));
+    copy_frame(&frame, &next->pv.regs);
     if (!carries(cpu, *next))
         load_hardware_state(cpu, *next, frame);
     vcpu_time_on_schedule_in(*next);
