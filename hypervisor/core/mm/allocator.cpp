@@ -148,23 +148,16 @@ void add_free_range(Mfn first, Mfn end)
 {
     if (first == Mfn{0}) // frame 0 ends lists
         ++first;
-    while (first < end)
+    for (Mfn frame = first; frame < end; ++frame)
     {
-        // The largest block that is aligned, fits, and stays in its zone.
-        unsigned order = static_cast<unsigned>(std::countr_zero(first.raw()));
-        while (order >= Buddy::kOrders || (1ull << order) > end - first)
-            --order;
-        for (Mfn frame = first; frame < first + (1ull << order); ++frame)
-        {
-            FrameInfo& info = *frame_info(frame);
-            if (info.owner() != kDomainXen)
-                ++total;
-            info.ownership = ownership_of(kDomainInvalid, 0, 0);
-            info.usage = 0;
-        }
-        give_block(first, order);
-        first = first + (1ull << order);
+        FrameInfo& info = *frame_info(frame);
+        if (info.owner() != kDomainXen)
+            ++total;
+        info.ownership = ownership_of(kDomainInvalid, 0, 0);
+        info.usage = 0;
     }
+    Guard guard(g_buddy.lock);
+    g_buddy.give_range(first, end);
 }
 
 std::uint64_t free_frames()
@@ -368,6 +361,8 @@ std::uint32_t free_unshared_frames(Domain& domain, std::uint32_t limit)
         Guard guard(domain.page_lock);
         Guard free_guard(g_buddy.lock);
         std::uint64_t const stamp = tlb_stamp_now(); // whatever mapped these frames has been gone for longer
+        Mfn first{0}; // frames in a row go back together, which spares most of the merging
+        Mfn end{0};
         for (; freed < limit && domain.pages.first != 0; ++freed)
         {
             Mfn const frame{domain.pages.first};
@@ -380,8 +375,18 @@ std::uint32_t free_unshared_frames(Domain& domain, std::uint32_t limit)
             list_remove(domain.pages, frame);
             port::m2p()[frame.raw()] = ~0ull;
             info.usage = stamp;
-            g_buddy.give(frame, 0);
+            if (frame == end)
+                ++end;
+            else if (frame + 1 == first)
+                first = frame;
+            else
+            {
+                g_buddy.give_range(first, end);
+                first = frame;
+                end = frame + 1;
+            }
         }
+        g_buddy.give_range(first, end);
         if (freed == 0 || domain.pages.count != 0 || domain.relinquished_pages.count != 0)
             return freed;
     }

@@ -124,4 +124,18 @@ void Buddy::give(Mfn first, unsigned order)
     link(first, order, zone);
 }
 
+void Buddy::give_range(Mfn first, Mfn end)
+{
+    while (first < end)
+    {
+        unsigned order = static_cast<unsigned>(std::countr_zero(first.raw()));
+        if (unsigned const fitting = static_cast<unsigned>(std::bit_width(end - first)) - 1; order > fitting)
+            order = fitting;
+        if (order >= kOrders)
+            order = kOrders - 1;
+        give(first, order);
+        first = first + (1ull << order);
+    }
+}
+
 } // namespace hv
