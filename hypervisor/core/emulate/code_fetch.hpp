@@ -28,10 +28,11 @@ private:
     static constexpr std::size_t kWindow = 16; // the longest instruction in whole words, which are quicker to copy
     static_assert(kWindow >= kMaxInstructionLength);
 
-    std::array<std::uint8_t, kWindow> bytes_; // the first count_ are set
-    std::size_t count_ = 0;
-    std::uint64_t linear_ = 0;
-    CodeMode mode_ = CodeMode::Long;
+    // Set by fetch() when it says so; of the bytes, the first count_.
+    std::array<std::uint8_t, kWindow> bytes_;
+    std::size_t count_;
+    std::uint64_t linear_;
+    CodeMode mode_;
 };
 
 // Moves rip behind the instruction, within the width of its code segment, and ends the shadow of RF.

@@ -103,11 +103,14 @@ not_iret:
         SAVE_SYSCALL
         movq    %rax, (8 + FRAME_RAX)(%rsp)
         movl    $VECTOR_SYSCALL, (8 + FRAME_VECTOR)(%rsp)
+        movq    (8 + FRAME_SIZE + CPU_CURRENT)(%rsp), %r11
+        cmpb    $0, VCPU_IN_KERNEL(%r11)
+        je      3f
         movq    %r10, %rcx
         leaq    (8 + FRAME_SIZE)(%rsp), %r9     // CpuLocal
         call    handle_syscall
         // rax: what the guest finds there. rbx, rbp and r12 to r15 are still the guest's: C++ keeps them.
-        cmpl    $RETURN_SYSRET, %edx
+4:      cmpl    $RETURN_SYSRET, %edx
         jne     1f
         movq    (8 + FRAME_RIP)(%rsp), %rcx
         movq    (8 + FRAME_RFLAGS)(%rsp), %r11
@@ -129,6 +132,11 @@ not_iret:
         movl    %edx, %eax
         SAVE_KEPT
         jmp     return_as_told
+        // A system call of the guest's own.
+3:      leaq    8(%rsp), %rdi
+        leaq    (8 + FRAME_SIZE)(%rsp), %rsi    // CpuLocal
+        call    handle_guest_syscall
+        jmp     4b
         .size   entry_syscall64, . - entry_syscall64
 
 // The iret hypercall ends every event, exception and system call of a guest, so it goes past the table, unless it is part of

@@ -18,10 +18,12 @@ extern "C"
         std::uint64_t rax; // for the guest
         std::uint64_t way; // Return
     };
-    // What the guest's registers hold. The guest frame lacks what entry.S says until complete_syscall_frame(); it has it
-    // when the result is anything but Sysret.
+    // A hypercall: what the guest's registers hold. The guest frame lacks what entry.S says until complete_syscall_frame();
+    // it has it when the result is anything but Sysret.
     SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t rdx, std::uint64_t r10,
                                  std::uint64_t r8, hv::CpuLocal& cpu);
+    // SYSCALL in guest user mode. The same of the frame.
+    SyscallResult handle_guest_syscall(hv::TrapFrame& frame, hv::CpuLocal& cpu);
     // The iret hypercall of guest kernel mode. The frame has rip, rflags, rsp and the registers that C++ may change but rcx,
     // r11 and rax; on return it has those, too, cs and ss. Returns Return.
     std::uint32_t handle_iret(hv::TrapFrame& frame, hv::CpuLocal& cpu);

@@ -136,7 +136,7 @@ void port::log_guest_state()
     log_error("  rip {x} rflags {x} rsp {x} rax {x}", frame.rip, frame.rflags, frame.rsp, frame.rax);
     log_error("  rdi {x} rsi {x} rdx {x} r8 {x} r9 {x} r10 {x}", frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9,
               frame.r10);
-    if (frame.vector != kVectorSyscall) // a hypercall's frame does not have them
+    if (frame.vector < kVectorSyscall) // a hypercall's frame does not have them
         log_error("  rcx {x} r11 {x} rbx {x} rbp {x} r12 {x} r13 {x} r14 {x} r15 {x} cs {x} ss {x}", frame.rcx,
                   frame.r11, frame.rbx, frame.rbp, frame.r12, frame.r13, frame.r14, frame.r15, frame.cs, frame.ss);
     std::uint64_t words[64];

@@ -38,20 +38,16 @@ std::uint64_t visible_cs(Vcpu const& vcpu, TrapFrame const& frame)
     return selector | static_cast<std::uint64_t>(vcpu.info->evtchn_upcall_mask) << 32;
 }
 
-// Where a frame of `words` words goes on the guest kernel's stack.
-std::uint64_t frame_address(Vcpu const& vcpu, TrapFrame const& frame, unsigned words)
-{
-    std::uint64_t const stack = vcpu.pv.in_kernel ? frame.rsp : vcpu.pv.kernel_sp;
-    return (stack & ~15ull) - words * 8;
-}
-
-// Writes the words that the sources give and lets the guest kernel go on at `handler`, below them.
+// Writes the words that the sources give on its stack and lets the guest kernel go on at `handler`, below them. Whoever sets
+// a handler's address sees that it is canonical, so SYSRET is exact for the frame that this makes.
 template<typename... Source>
-[[gnu::always_inline]] inline bool push_and_enter(Vcpu& vcpu, TrapFrame& frame, std::uint64_t handler, bool mask_events,
-                                                  Source... sources)
+[[gnu::always_inline]] inline bool push_and_enter(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame, bool from_kernel,
+                                                  std::uint64_t handler, bool mask_events, Source... sources)
 {
-    std::uint64_t const stack = frame_address(vcpu, frame, sizeof...(sources));
-    enter_kernel_mode(vcpu);
+    std::uint64_t const top = from_kernel ? frame.rsp : vcpu.pv.kernel_sp;
+    std::uint64_t const stack = (top & ~15ull) - sizeof...(sources) * 8;
+    if (!from_kernel)
+        leave_user_mode(cpu, vcpu);
     if (handler == 0 || !store_words_of(stack, sources...)) [[unlikely]]
     {
         crash_domain(vcpu.domain(),
@@ -67,7 +63,7 @@ template<typename... Source>
         kFlagInterrupt;
     frame.rsp = stack;
     frame.ss = layout::kSelectorGuestData;
-    frame.vector = kVectorSyscall; // rcx and r11 are in the guest's frame: SYSRET may clobber them
+    frame.vector = kVectorEntered; // rcx and r11 are in the guest's frame: SYSRET may clobber them
     return true;
 }
 
@@ -84,10 +80,20 @@ bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce bounce)
     std::uint64_t const cs = visible_cs(vcpu, frame);
     std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
     if (bounce.has_error)
-        return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, HV_SOURCE(frame.rcx),
-                              HV_SOURCE(frame.r11), HV_SOURCE(bounce.error), HV_COMMON_SOURCES);
-    return push_and_enter(vcpu, frame, bounce.handler, bounce.mask_events, HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11),
-                          HV_COMMON_SOURCES);
+        return push_and_enter(this_cpu(), vcpu, frame, vcpu.pv.in_kernel, bounce.handler, bounce.mask_events,
+                              HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11), HV_SOURCE(bounce.error), HV_COMMON_SOURCES);
+    return push_and_enter(this_cpu(), vcpu, frame, vcpu.pv.in_kernel, bounce.handler, bounce.mask_events,
+                          HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11), HV_COMMON_SOURCES);
+}
+
+bool bounce_system_call(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame, Callback const& callback)
+{
+    std::uint64_t const mask = vcpu.info->evtchn_upcall_mask;
+    std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
+    return push_and_enter(cpu, vcpu, frame, false, callback.address, callback.mask_events, HV_SOURCE(frame.rip),
+                          HV_SOURCE(frame.rflags), HV_SOURCE(frame.rip),
+                          HV_SOURCE(layout::kSelectorGuestCode64 | mask << 32), HV_SOURCE(flags), HV_SOURCE(frame.rsp),
+                          HV_SOURCE(layout::kSelectorGuestData));
 }
 
 namespace
@@ -129,9 +135,9 @@ void deliver_failsafe(Vcpu& vcpu, TrapFrame& frame)
     Callback const& callback = vcpu.pv.failsafe_callback;
     std::uint64_t const cs = visible_cs(vcpu, frame);
     std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
-    push_and_enter(vcpu, frame, callback.address, callback.mask_events, HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11),
-                   HV_SOURCE(saved.ds), HV_SOURCE(saved.es), HV_SOURCE(saved.fs), HV_SOURCE(saved.gs),
-                   HV_COMMON_SOURCES);
+    push_and_enter(this_cpu(), vcpu, frame, vcpu.pv.in_kernel, callback.address, callback.mask_events,
+                   HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11), HV_SOURCE(saved.ds), HV_SOURCE(saved.es),
+                   HV_SOURCE(saved.fs), HV_SOURCE(saved.gs), HV_COMMON_SOURCES);
 }
 
 #undef HV_COMMON_SOURCES

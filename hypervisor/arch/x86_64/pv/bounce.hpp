@@ -20,6 +20,10 @@ struct Bounce
 // the frame cannot be written. Returns false then.
 bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce bounce);
 
+// The same for a system call of a 64-bit program, from the frame as SYSCALL leaves it: without rcx, r11, cs and ss. They
+// are not there afterwards either.
+bool bounce_system_call(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame, Callback const& callback);
+
 // An exception by its trap table entry.
 void deliver_exception(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error);
 // #PF: the address goes to the guest's CR2, the U bit is the guest's own mode.

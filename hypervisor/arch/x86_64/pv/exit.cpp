@@ -81,11 +81,8 @@ void deliver_events(Vcpu& vcpu, TrapFrame& frame)
     }
 }
 
-} // namespace
-
-std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
+inline std::uint32_t deliver_events_only(CpuLocal& cpu, Vcpu& vcpu)
 {
-    CpuLocal& cpu = this_cpu();
     TrapFrame& frame = guest_frame(cpu);
     if (load_acquire(cpu.work) == 0 && event_pending(vcpu))
     {
@@ -94,6 +91,19 @@ std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
             return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
     }
     return static_cast<std::uint32_t>(Return::Later);
+}
+
+} // namespace
+
+std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
+{
+    return deliver_events_only(this_cpu(), vcpu);
+}
+
+[[gnu::noinline]] SyscallResult finish_what_waits(CpuLocal& cpu, std::uint64_t value)
+{
+    complete_syscall_frame(guest_frame(cpu));
+    return {value, deliver_events_only(cpu, *cpu.current)};
 }
 
 [[noreturn]] void cpu_idle_loop()

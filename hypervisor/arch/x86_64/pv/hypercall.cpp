@@ -24,19 +24,6 @@ void restart(TrapFrame& frame, Caller const& caller)
     caller.for_each_resumed([&](unsigned index, std::uint64_t value) { *registers[index] = value; });
 }
 
-// The guest's system call: to the callback, or #UD at the instruction when there is none.
-void guest_system_call(Vcpu& vcpu, TrapFrame& frame, Callback const& callback)
-{
-    count(vcpu, Counter::Guest_syscall);
-    if (callback.address == 0) [[unlikely]]
-    {
-        frame.rip -= kSyscallBytes;
-        deliver_exception(vcpu, frame, 6, 0);
-        return;
-    }
-    bounce_to_kernel(vcpu, frame, {callback.address, callback.mask_events, false, 0});
-}
-
 // Its address anew, so that the usual way need not keep it.
 Caller const& found_again(Caller const& caller)
 {
@@ -50,6 +37,15 @@ SyscallResult leave(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
 {
     std::uint32_t const way = choose_return(cpu, vcpu, frame);
     return {frame.rax, way};
+}
+
+// A system call of the guest for which it has no callback: #UD at the instruction.
+[[gnu::noinline, gnu::cold]] SyscallResult refuse_system_call(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame& frame)
+{
+    complete_syscall_frame(frame);
+    frame.rip -= kSyscallBytes;
+    deliver_exception(vcpu, frame, 6, 0);
+    return leave(cpu, vcpu, frame);
 }
 
 // The result is no number for rax.
@@ -74,12 +70,6 @@ SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
     using namespace hv;
     TrapFrame& frame = guest_frame(cpu);
     Vcpu& vcpu = *cpu.current;
-    if (!vcpu.pv.in_kernel) [[unlikely]]
-    {
-        complete_syscall_frame(frame);
-        guest_system_call(vcpu, frame, vcpu.pv.syscall_callback);
-        return leave(cpu, vcpu, frame);
-    }
     std::uint64_t const number = clamped(static_cast<std::uint32_t>(frame.rax));
     if constexpr (config::kHypercallHistory)
         vcpu.last_hypercalls.note(static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(rdi));
@@ -93,21 +83,38 @@ SyscallResult handle_syscall(std::uint64_t rdi, std::uint64_t rsi, std::uint64_t
     else
         value = register_value(result);
     expect_no_lock_held();
-    if (nothing_waits(cpu, vcpu)) [[likely]]
+    if (nothing_waits(cpu, *cpu.current)) [[likely]] // found again: a load is cheaper than a register across the call
         return {value, static_cast<std::uint32_t>(Return::Sysret)};
-    complete_syscall_frame(frame);
-    return {value, deliver_and_choose_return(vcpu)};
+    return finish_what_waits(cpu, value);
+}
+
+SyscallResult handle_guest_syscall(hv::TrapFrame& frame, hv::CpuLocal& cpu)
+{
+    using namespace hv;
+    Vcpu& vcpu = *cpu.current;
+    count(vcpu, Counter::Guest_syscall);
+    if (vcpu.pv.syscall_callback.address == 0) [[unlikely]]
+        return refuse_system_call(cpu, vcpu, frame);
+    bool const entered = bounce_system_call(cpu, vcpu, frame, vcpu.pv.syscall_callback);
+    expect_no_lock_held();
+    if (entered && nothing_waits(cpu, vcpu)) [[likely]] // the guest kernel goes on at once
+        return {frame.rax, static_cast<std::uint32_t>(Return::Sysret)};
+    return finish_what_waits(cpu, frame.rax);
 }
 
 void handle_syscall32(hv::TrapFrame& frame)
 {
     using namespace hv;
     Vcpu& vcpu = *this_cpu().current;
-    if (vcpu.pv.in_kernel) // 32-bit code in guest kernel mode has no hypercalls of ours
+    Callback const& callback = vcpu.pv.syscall32_callback;
+    // 32-bit code in guest kernel mode has no hypercalls of ours.
+    if (!vcpu.pv.in_kernel)
+        count(vcpu, Counter::Guest_syscall);
+    if (vcpu.pv.in_kernel || callback.address == 0)
     {
         frame.rip -= kSyscallBytes;
         deliver_exception(vcpu, frame, 6, 0);
         return;
     }
-    guest_system_call(vcpu, frame, vcpu.pv.syscall32_callback);
+    bounce_to_kernel(vcpu, frame, {callback.address, callback.mask_events, false, 0});
 }

@@ -10,7 +10,11 @@ namespace hv
 
 void load_root(Mfn root)
 {
-    CpuLocal& cpu = this_cpu();
+    load_root(this_cpu(), root);
+}
+
+void load_root(CpuLocal& cpu, Mfn root)
+{
     std::uint64_t const value = to_address(root).raw();
     if (cpu.loaded_root == value)
         return;
@@ -18,13 +22,17 @@ void load_root(Mfn root)
     write_cr3(value);
 }
 
-void enter_kernel_mode(Vcpu& vcpu)
+void leave_user_mode(CpuLocal& cpu, Vcpu& vcpu)
 {
-    if (vcpu.pv.in_kernel)
-        return;
     vcpu.pv.in_kernel = true;
     asm volatile("swapgs" : : : "memory");
-    load_root(vcpu.pv.kernel_root);
+    load_root(cpu, vcpu.pv.kernel_root);
+}
+
+void enter_kernel_mode(Vcpu& vcpu)
+{
+    if (!vcpu.pv.in_kernel)
+        leave_user_mode(this_cpu(), vcpu);
 }
 
 void enter_user_mode(Vcpu& vcpu)

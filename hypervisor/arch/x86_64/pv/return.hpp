@@ -3,6 +3,7 @@
 #pragma once
 
 #include <arch/x86_64/cpu/cpu_local.hpp>
+#include <arch/x86_64/entry/entry.hpp>
 #include <core/evtchn/event_channels.hpp>
 #include <lib/lock_rank.hpp>
 
@@ -23,11 +24,14 @@ inline bool nothing_waits(CpuLocal const& cpu, Vcpu const& vcpu)
 inline constexpr std::uint32_t kFlagTrap = 1u << 8;
 
 // SYSRET gives the guest exactly what the frame says. A rip that is not canonical would fault in ring 0 on the guest's
-// stack (XSA-7); with TF it would trap in the guest after one more instruction than the frame says.
+// stack (XSA-7); with TF it would trap in the guest after one more instruction than the frame says. Frames with
+// kVectorEntered were made that way (bounce.cpp).
 inline bool sysret_is_exact(TrapFrame const& frame)
 {
-    return frame.vector == kVectorSyscall && frame.cs == layout::kSelectorGuestCode64 &&
-           frame.ss == layout::kSelectorGuestData && is_canonical(frame.rip) && (frame.rflags & kFlagTrap) == 0;
+    if (frame.vector == kVectorSyscall)
+        return frame.cs == layout::kSelectorGuestCode64 && frame.ss == layout::kSelectorGuestData &&
+               is_canonical(frame.rip) && (frame.rflags & kFlagTrap) == 0;
+    return frame.vector == kVectorEntered;
 }
 
 // Puts into a frame of SYSCALL what entry.S leaves out of it.
@@ -49,6 +53,8 @@ enum class Return : std::uint32_t // what the handlers of entries tell entry.S
 // For when something waits: an event for the guest and nothing else is delivered on the spot. Supplied by exit.cpp; takes
 // no more than it can find by itself, so that the usual way keeps nothing at hand for it.
 std::uint32_t deliver_and_choose_return(Vcpu& vcpu);
+// The same after SYSCALL, with `value` for the guest's rax; completes the frame.
+SyscallResult finish_what_waits(CpuLocal& cpu, std::uint64_t value);
 
 inline std::uint32_t choose_return(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
 {
