@@ -26,17 +26,21 @@ char const* hypercall_name(std::uint32_t number)
 
 void log_last_hypercalls(Vcpu const& vcpu)
 {
-    constexpr unsigned kShown = 12;
-    char line[384];
-    std::size_t length = 0;
-    for (unsigned age = kShown; age-- != 0;)
+    constexpr unsigned kLines = 2;
+    constexpr unsigned kPerLine = 6; // what a line of the log has room for
+    for (unsigned age = kLines * kPerLine; age != 0;)
     {
-        auto const [number, operation] = vcpu.last_hypercalls[age];
-        if (number != LastHypercalls::kNone)
-            length += format(std::span(line).subspan(length), " {}({x})", hypercall_name(number), operation);
+        char line[256];
+        std::size_t length = 0;
+        for (unsigned i = 0; i < kPerLine; ++i)
+        {
+            auto const [number, operation] = vcpu.last_hypercalls[--age];
+            if (number != LastHypercalls::kNone)
+                length += format(std::span(line).subspan(length), " {}({x})", hypercall_name(number), operation);
+        }
+        if (length != 0)
+            log_error("  last hypercalls:{}", static_cast<char const*>(line));
     }
-    if (length != 0)
-        log_error("  last hypercalls:{}", static_cast<char const*>(line));
 }
 
 } // namespace hv
