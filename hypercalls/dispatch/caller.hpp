@@ -61,6 +61,18 @@ private:
     std::uint64_t next_[kRegisters]; // not set before: most calls never look at it
 };
 
+// For lists whose entries may each make other CPUs flush: a call stops and restarts after some of those, so that interrupts
+// get in between.
+class FlushLimit
+{
+public:
+    [[nodiscard]] bool reached() const { return port::remote_flushes() - before_ >= kMost; }
+
+private:
+    static constexpr std::uint32_t kMost = 16;
+    std::uint32_t before_ = port::remote_flushes();
+};
+
 // What a handler returns: a value for rax, an error, or Errno::Restart.
 using CallResult = Result<std::int64_t>;
 

@@ -86,6 +86,7 @@ CallResult multicall(Caller& caller, std::uint64_t address, std::uint64_t length
     std::uint64_t const count = static_cast<std::uint32_t>(length);
     GuestInOut<ListedCall> const list(address);
     std::uint64_t const started = count > kChunk ? port::now().raw() : 0;
+    FlushLimit const flushes;
     ListedCall chunk[kChunk];
     for (std::uint64_t first = 0; first < count;)
     {
@@ -108,6 +109,8 @@ CallResult multicall(Caller& caller, std::uint64_t address, std::uint64_t length
             }
             std::uint64_t const value = register_value(result);
             HV_REQUIRE(port::store_to_guest(list.address(first) + offsetof(ListedCall, result), value), Errno::Fault);
+            if (flushes.reached() && first + 1 != count) [[unlikely]]
+                return restart_at(caller, list, count, first + 1);
         }
     }
     return std::int64_t{0};

@@ -118,7 +118,7 @@ CallResult single_update(Caller& caller, std::uint64_t address)
 constexpr std::uint32_t kChunk = 32; // requests copied at a time
 
 [[gnu::noinline]] CallResult list_of_updates(Caller& caller, std::uint64_t address, std::uint64_t count,
-                                              std::uint64_t done, std::uint64_t foreign_domain)
+                                             std::uint64_t done, std::uint64_t foreign_domain)
 {
     FrameOwner owner;
     HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
@@ -128,8 +128,11 @@ constexpr std::uint32_t kChunk = 32; // requests copied at a time
     GuestIn<abi::mmu_update> const list(address);
     MappingRights const rights{caller.domain(), owner.id, owner.foreign};
     Budget budget(kWorkBudget);
+    FlushLimit const flushes;
     for (std::uint32_t first = 0; first < progress.count(); first += kChunk)
     {
+        if (flushes.reached())
+            return progress.finish(Errno::Restart);
         abi::mmu_update requests[kChunk];
         std::uint32_t const wanted = progress.count() - first < kChunk ? progress.count() - first : kChunk;
         if (!list.read_array(requests, first, wanted))

@@ -111,8 +111,7 @@ Result<void> root_changed(Result<void> changed)
 Result<void> new_kernel_root(ExtendedCall& call, std::uint64_t frame)
 {
     HV_REQUIRE(frame != kInvalidMfn.raw(), Errno::Inval); // not a guest's word for "none"
-    return root_changed(
-        change_kernel_root(call.caller.vcpu(), call.subject.resolve(GuestFrame{frame}), call.budget));
+    return root_changed(change_kernel_root(call.caller.vcpu(), call.subject.resolve(GuestFrame{frame}), call.budget));
 }
 
 Result<void> new_user_root(ExtendedCall& call, std::uint64_t frame)
@@ -190,7 +189,7 @@ CallResult single_operation(Caller& caller, std::uint64_t address)
 }
 
 [[gnu::noinline]] CallResult list_of_operations(Caller& caller, std::uint64_t address, std::uint64_t count,
-                                                 std::uint64_t done, std::uint64_t foreign_domain)
+                                                std::uint64_t done, std::uint64_t foreign_domain)
 {
     FrameOwner owner;
     HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
@@ -201,9 +200,10 @@ CallResult single_operation(Caller& caller, std::uint64_t address)
     ExtendedCall call{caller, owner.foreign ? *owner.domain : caller.domain(), owner.foreign, budget};
     GuestIn<abi::mmuext_op> const list(address);
     Errno error = Errno::None;
+    FlushLimit const flushes;
     for (std::uint32_t i = 0; i < progress.count() && error == Errno::None; ++i)
     {
-        if (budget.exhausted())
+        if (budget.exhausted() || flushes.reached())
         {
             error = Errno::Restart;
             break;

@@ -35,6 +35,8 @@ struct Cpu
 struct Flushes
 {
     std::uint64_t calls = 0;
+    std::uint32_t remote = 0;       // of them, those that named other CPUs
+    std::uint32_t kernel_shown = 0; // how often a vCPU in user mode had its kernel's memory shown
     CpuMask last_targets;
     port::Flush last_kind = port::Flush::All;
     GuestVirtual last_address{};

@@ -140,11 +140,18 @@ bool load_half_from_guest(std::uint32_t& half, GuestVirtual source)
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     ++host::flush_record.calls;
+    if (targets != CpuMask::of(cpu_id()))
+        ++host::flush_record.remote;
     host::flush_record.last_targets = targets;
     host::flush_record.last_kind = kind;
     host::flush_record.last_address = address;
     if (kind != Flush::Page)
         targets.for_each([](CpuId cpu) { note_full_flush(cpu); });
+}
+
+std::uint32_t remote_flushes()
+{
+    return host::flush_record.remote;
 }
 
 void flush_own_tlb(Flush kind, GuestVirtual address)
@@ -159,6 +166,11 @@ void write_back_frame(Mfn frame)
     host::flush_record.last_written_back = frame;
 }
 
+void show_kernel_memory(Vcpu const& vcpu)
+{
+    host::flush_record.kernel_shown += vcpu.pv.in_kernel ? 0 : 1;
+}
+void hide_kernel_memory(Vcpu const&) {}
 void load_roots(Vcpu&) {}
 void map_gdt(Vcpu&) {}
 void load_ldt(Vcpu&) {}

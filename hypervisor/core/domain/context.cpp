@@ -5,6 +5,7 @@
 #include <core/domain/roots.hpp>
 #include <core/mm/deferred.hpp>
 #include <core/policy/control_registers.hpp>
+#include <core/policy/cpu_policy.hpp>
 #include <core/policy/debug_registers.hpp>
 #include <core/policy/descriptor.hpp>
 #include <port/port.hpp>
@@ -149,7 +150,7 @@ Result<void> set_vcpu_context(Vcpu& vcpu, abi::vcpu_guest_context const& context
     }
     set_registers(vcpu.pv, context);
     set_callbacks(vcpu.pv, context);
-    vcpu.pv.cr4 = context.ctrlreg[4] & policy::kCr4Guest;
+    vcpu.pv.cr4 = policy::effective_cr4(context.ctrlreg[4], vcpu.domain().policy->cr4_features());
     vcpu.pv.fpu_task_switched = (context.ctrlreg[0] & policy::kCr0TaskSwitched) != 0;
     for (unsigned number = 0; number < 8; ++number)
         if (number != 4 && number != 5 && context.debugreg[number] != 0)

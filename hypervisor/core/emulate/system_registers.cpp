@@ -47,10 +47,7 @@ EmulationResult write_cr3(EmulationContext& context, std::uint64_t value)
 
 EmulationResult write_cr4(EmulationContext& context, std::uint64_t value)
 {
-    CpuPolicy const& cpu = *context.vcpu.domain().policy;
-    policy::GuestCr4Features const features{cpu.has(abi::XEN_X86_FEATURE_DE), cpu.has(abi::XEN_X86_FEATURE_FSGSBASE),
-                                            cpu.has(abi::XEN_X86_FEATURE_XSAVE)};
-    std::uint64_t const effective = policy::effective_cr4(value, features);
+    std::uint64_t const effective = policy::effective_cr4(value, context.vcpu.domain().policy->cr4_features());
     if (effective != context.vcpu.pv.cr4)
     {
         context.vcpu.pv.cr4 = effective;

@@ -32,14 +32,23 @@ Result<void> vcpu_info_create(Vcpu& vcpu)
     return {};
 }
 
+namespace
+{
+
+// What remains of those of vCPUs that are gone, for whoever still looks.
+constinit abi::vcpu_info gone{};
+
+} // namespace
+
 void vcpu_info_destroy(Vcpu& vcpu)
 {
+    store_release(vcpu.info, &gone);
     if (vcpu.info_frame != kInvalidMfn)
         put_writable(vcpu.info_frame);
     if (vcpu.private_info != nullptr)
         heap_free(vcpu.private_info, sizeof(abi::vcpu_info));
     vcpu.info_frame = kInvalidMfn;
-    vcpu.info = vcpu.private_info = nullptr;
+    vcpu.private_info = nullptr;
 }
 
 Result<void> register_vcpu_info(Vcpu& vcpu, GuestFrame frame, std::uint32_t offset)

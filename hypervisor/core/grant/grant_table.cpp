@@ -84,17 +84,19 @@ Result<void> GrantTable::grow_locked(std::uint32_t frames)
 {
     HV_REQUIRE(!ended_ && frames <= max_frames_, Errno::Inval);
     HV_REQUIRE(frames_.reserve(frames), Errno::NoMem);
+    if (version_ == 2) // first, so that there is no entry without its status, whatever cannot be had
+        HV_TRY_VOID(grow_status(frames));
     while (frame_count_ < frames)
     {
         frames_[frame_count_] = HV_TRY(allocate_special_frame(domain_));
         ++frame_count_;
     }
-    return version_ == 2 ? grow_status() : Result<void>{};
+    return {};
 }
 
-Result<void> GrantTable::grow_status()
+Result<void> GrantTable::grow_status(std::uint32_t frames)
 {
-    std::uint32_t const entries = frame_count_ * entries_per_frame(2);
+    std::uint32_t const entries = frames * entries_per_frame(2);
     std::uint32_t const needed = (entries + kStatusPerFrame - 1) / kStatusPerFrame;
     HV_REQUIRE(status_frames_.reserve(needed), Errno::NoMem);
     while (status_count_ < needed)

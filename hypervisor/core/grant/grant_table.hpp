@@ -143,7 +143,7 @@ private:
     abi::grant_entry_v2* entry_v2(std::uint32_t ref) HV_REQUIRES(lock_);
     abi::grant_status_t* status_of(std::uint32_t ref) HV_REQUIRES(lock_);
     Result<void> grow_locked(std::uint32_t frames) HV_REQUIRES(lock_);
-    Result<void> grow_status() HV_REQUIRES(lock_);
+    Result<void> grow_status(std::uint32_t frames) HV_REQUIRES(lock_);
     bool any_used() HV_REQUIRES(lock_); // beyond the reserved entries
     Result<void> switch_to_v2() HV_REQUIRES(lock_);
     Result<void> switch_to_v1() HV_REQUIRES(lock_);

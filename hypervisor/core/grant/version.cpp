@@ -42,7 +42,7 @@ Result<void> GrantTable::set_version(std::uint32_t version)
 
 Result<void> GrantTable::switch_to_v2()
 {
-    HV_TRY_VOID(grow_status());
+    HV_TRY_VOID(grow_status(frame_count_));
     abi::grant_entry_v1 kept[kReserved];
     __builtin_memcpy(kept, entry_v1(0), sizeof(kept));
     for (std::uint32_t index = 0; index < frame_count_; ++index)

@@ -157,7 +157,7 @@ void add_free_range(Mfn first, Mfn end)
         info.usage = 0;
     }
     Guard guard(g_buddy.lock);
-    g_buddy.give_range(first, end);
+    g_buddy.give_range(first, end, 0);
 }
 
 std::uint64_t free_frames()
@@ -360,7 +360,6 @@ std::uint32_t free_unshared_frames(Domain& domain, std::uint32_t limit)
     {
         Guard guard(domain.page_lock);
         Guard free_guard(g_buddy.lock);
-        std::uint64_t const stamp = tlb_stamp_now(); // whatever mapped these frames has been gone for longer
         Mfn first{0}; // frames in a row go back together, which spares most of the merging
         Mfn end{0};
         for (; freed < limit && domain.pages.first != 0; ++freed)
@@ -374,19 +373,19 @@ std::uint32_t free_unshared_frames(Domain& domain, std::uint32_t limit)
             HV_ASSERT(info.type_count() == 0);
             list_remove(domain.pages, frame);
             port::m2p()[frame.raw()] = ~0ull;
-            info.usage = stamp;
+            info.usage = 0;
             if (frame == end)
                 ++end;
             else if (frame + 1 == first)
                 first = frame;
             else
             {
-                g_buddy.give_range(first, end);
+                g_buddy.give_range(first, end, tlb_stamp_now());
                 first = frame;
                 end = frame + 1;
             }
         }
-        g_buddy.give_range(first, end);
+        g_buddy.give_range(first, end, tlb_stamp_now()); // after the last one became out of reach
         if (freed == 0 || domain.pages.count != 0 || domain.relinquished_pages.count != 0)
             return freed;
     }

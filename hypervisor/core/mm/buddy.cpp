@@ -124,7 +124,7 @@ void Buddy::give(Mfn first, unsigned order)
     link(first, order, zone);
 }
 
-void Buddy::give_range(Mfn first, Mfn end)
+void Buddy::give_range(Mfn first, Mfn end, std::uint64_t stamp)
 {
     while (first < end)
     {
@@ -133,6 +133,7 @@ void Buddy::give_range(Mfn first, Mfn end)
             order = fitting;
         if (order >= kOrders)
             order = kOrders - 1;
+        frame_info(first)->usage = stamp;
         give(first, order);
         first = first + (1ull << order);
     }

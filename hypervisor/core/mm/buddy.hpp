@@ -21,8 +21,8 @@ public:
     // kInvalidMfn when no block of that order lies below 1 << address_bits.
     Mfn take(unsigned order, unsigned address_bits) HV_REQUIRES(lock);
     void give(Mfn first, unsigned order) HV_REQUIRES(lock);
-    // The same for any frames in a row, all with one stamp: in the largest blocks that are aligned.
-    void give_range(Mfn first, Mfn end) HV_REQUIRES(lock);
+    // The same for any frames in a row, with one stamp for all: in the largest blocks that are aligned.
+    void give_range(Mfn first, Mfn end, std::uint64_t stamp) HV_REQUIRES(lock);
     [[nodiscard]] std::uint64_t free_frames() const { return load_relaxed(free_); }
 
     SpinLock lock{LockRank::FreeFrames};

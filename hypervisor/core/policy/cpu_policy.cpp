@@ -65,6 +65,11 @@ FeatureSet CpuPolicy::features() const
     return set;
 }
 
+policy::GuestCr4Features CpuPolicy::cr4_features() const
+{
+    return {has(abi::XEN_X86_FEATURE_DE), has(abi::XEN_X86_FEATURE_FSGSBASE), has(abi::XEN_X86_FEATURE_XSAVE)};
+}
+
 void CpuPolicy::set_features(FeatureSet const& set)
 {
     basic[1].d = set.words[word::kLeaf1Edx];

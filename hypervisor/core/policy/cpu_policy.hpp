@@ -2,6 +2,7 @@
 // The CPU that a domain sees: its CPUID leaves and the MSRs that announce features.
 #pragma once
 
+#include <core/policy/control_registers.hpp>
 #include <core/policy/features.hpp>
 #include <lib/result.hpp>
 
@@ -59,6 +60,7 @@ public:
 
     [[nodiscard]] policy::FeatureSet features() const;
     void set_features(policy::FeatureSet const& features);
+    [[nodiscard]] policy::GuestCr4Features cr4_features() const;
     [[nodiscard]] bool has(unsigned number) const { return (feature_word(number / 32) >> (number % 32) & 1) != 0; }
 
     [[nodiscard]] bool is_intel() const { return basic[0].b == 0x756e6547; } // "Genu"

@@ -99,6 +99,14 @@ void write_runstate_area(Vcpu& vcpu)
     (void)copy_out(area, kEntry, &final_entry, sizeof(final_entry));
 }
 
+// Areas lie where the guest's kernel is mapped, and a vCPU is mostly preempted in user mode.
+void in_kernel_memory(Vcpu& vcpu, void (*write)(Vcpu&))
+{
+    port::show_kernel_memory(vcpu);
+    write(vcpu);
+    port::hide_kernel_memory(vcpu);
+}
+
 } // namespace
 
 void wallclock_set(std::uint64_t seconds, std::uint32_t nanoseconds, Nanoseconds system_time)
@@ -168,18 +176,18 @@ void vcpu_time_on_schedule_in(Vcpu& vcpu)
     {
         update_vcpu_time_info(vcpu);
         if (vcpu.time.time_area.raw() != 0)
-            write_time_area(vcpu);
+            in_kernel_memory(vcpu, &write_time_area);
     }
     if (vcpu.domain().wallclock_generation != load_acquire(wall.generation))
         update_domain_wallclock(vcpu.domain());
     if (vcpu.time.runstate_area.raw() != 0)
-        write_runstate_area(vcpu);
+        in_kernel_memory(vcpu, &write_runstate_area);
 }
 
 void vcpu_time_on_schedule_out(Vcpu& vcpu)
 {
     if (vcpu.time.runstate_area.raw() != 0)
-        write_runstate_area(vcpu);
+        in_kernel_memory(vcpu, &write_runstate_area);
 }
 
 Result<void> vcpu_register_time_area(Vcpu& vcpu, GuestVirtual area)

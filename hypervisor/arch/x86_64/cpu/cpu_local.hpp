@@ -53,15 +53,16 @@ struct alignas(64) CpuLocal
     CpuLocal* self;
     std::uint32_t id; // CpuId
     std::uint32_t apic_id;
-    Vcpu* current;             // whose registers are in the frame at the stack top; nullptr when idle
-    std::uint32_t work;        // bits of namespace work; other CPUs set them with atomics, then send the kick IPI
-    std::uint32_t in_idle;     // 1 while halted in the idle loop
-    std::uint64_t scratch;     // entry code only
-    std::uint64_t idle_root;   // CR3 value of the page table without a guest half
-    std::uint64_t loaded_root; // CR3 value last loaded here
-    Vcpu* loaded;              // whose lazily kept hardware state (FPU, segments, root) is on this CPU
-    std::int64_t tsc_offset;   // what this CPU's TSC is ahead of the boot CPU's
-    std::uint64_t flush_count; // full TLB flushes done here
+    Vcpu* current;                // whose registers are in the frame at the stack top; nullptr when idle
+    std::uint32_t work;           // bits of namespace work; other CPUs set them with atomics, then send the kick IPI
+    std::uint32_t in_idle;        // 1 while halted in the idle loop
+    std::uint64_t scratch;        // entry code only
+    std::uint64_t idle_root;      // CR3 value of the page table without a guest half
+    std::uint64_t loaded_root;    // CR3 value last loaded here
+    Vcpu* loaded;                 // whose lazily kept hardware state (FPU, segments, root) is on this CPU
+    std::int64_t tsc_offset;      // what this CPU's TSC is ahead of the boot CPU's
+    std::uint64_t flush_count;    // full TLB flushes done here
+    std::uint32_t remote_flushes; // flushes that this CPU asked others for
 };
 static_assert(sizeof(CpuLocal) <= 0x400);
 

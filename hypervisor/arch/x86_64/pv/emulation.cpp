@@ -44,11 +44,9 @@ bool GuestEmulation::write(std::uint64_t address, void const* from, std::size_t 
 
 bool GuestEmulation::read_kernel(std::uint64_t address, void* into, std::size_t bytes)
 {
-    if (vcpu_.pv.in_kernel)
-        return read(address, into, bytes);
-    load_root(vcpu_.pv.kernel_root);
+    port::show_kernel_memory(vcpu_);
     bool const copied = read(address, into, bytes);
-    load_root(vcpu_.pv.user_root);
+    port::hide_kernel_memory(vcpu_);
     return copied;
 }
 

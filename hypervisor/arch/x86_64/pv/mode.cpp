@@ -4,6 +4,7 @@
 
 #include <arch/x86_64/cpu/cpu_local.hpp>
 #include <arch/x86_64/cpu/instructions.hpp>
+#include <port/port.hpp>
 
 namespace hv
 {
@@ -20,6 +21,18 @@ void load_root(CpuLocal& cpu, Mfn root)
         return;
     cpu.loaded_root = value;
     write_cr3(value);
+}
+
+void port::show_kernel_memory(Vcpu const& vcpu)
+{
+    if (!vcpu.pv.in_kernel)
+        load_root(vcpu.pv.kernel_root);
+}
+
+void port::hide_kernel_memory(Vcpu const& vcpu)
+{
+    if (!vcpu.pv.in_kernel)
+        load_root(vcpu.pv.user_root);
 }
 
 void leave_user_mode(CpuLocal& cpu, Vcpu& vcpu)

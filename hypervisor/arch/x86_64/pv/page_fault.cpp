@@ -60,6 +60,11 @@ StoreOutcome emulate_table_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t add
     if (!write.decode(emulation.context(), address))
         return StoreOutcome::NotOurs;
     Guard guard(domain.mmu_lock);
+    // A long teardown that an earlier call left behind goes on piece by piece: the store simply faults again meanwhile. It
+    // comes before every look at tables, since it may take away the one that is looked for.
+    Budget budget(kDeferredBudget);
+    if (!finish_deferred(domain, budget))
+        return StoreOutcome::Done;
     auto const slot = find_leaf(vcpu.pv.kernel_root, write.entry_address());
     if (!slot || (slot.value().entry & pte::kPresent) == 0 || (slot.value().entry & pte::kWritable) != 0)
         return StoreOutcome::NotOurs;
@@ -68,10 +73,6 @@ StoreOutcome emulate_table_store(Vcpu& vcpu, TrapFrame& frame, std::uint64_t add
     if (info == nullptr || info->owner() != domain.id() || info->type() != FrameType::L1 || !info->validated() ||
         info->type_count() == 0)
         return StoreOutcome::NotOurs;
-    // A long teardown that an earlier call left behind goes on piece by piece: the store simply faults again meanwhile.
-    Budget budget(kDeferredBudget);
-    if (!finish_deferred(domain, budget))
-        return StoreOutcome::Done;
     unsigned const index = static_cast<unsigned>(write.entry_address() & (kPageSize - 1)) / 8;
     MappingRights const rights{domain, domain.id()};
     for (;;)

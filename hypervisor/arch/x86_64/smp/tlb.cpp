@@ -77,6 +77,11 @@ extern "C" void spin_step()
     spin_wait();
 }
 
+std::uint32_t port::remote_flushes()
+{
+    return this_cpu().remote_flushes;
+}
+
 void port::flush_own_tlb(Flush kind, GuestVirtual address)
 {
     flush_here(kind, address.raw());
@@ -94,6 +99,7 @@ void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
     CpuMask const others = online & ~CpuMask::of(self);
     if (!others.empty())
     {
+        ++this_cpu().remote_flushes;
         Guard guard(request_lock);
         request.kind = kind;
         request.address = address.raw();

@@ -46,6 +46,19 @@ TEST_F(CommandKeys, ListsDomainsWithTheirLastCalls)
     EXPECT_NE(text.find("last hypercalls: sched_op(1) unknown(0)"), std::string::npos) << text;
 }
 
+TEST_F(CommandKeys, ListsDomainsThatAreGoneButForAPageThatIsMapped)
+{
+    // The vcpu_info of such a domain's vCPUs is gone, too, and was looked at.
+    Domain& guest = running_domain(1);
+    std::string const name = "Domain " + std::to_string(guest.id().raw()) + ":";
+    Mfn const page = host::guest_page(guest);
+    ASSERT_TRUE(get_frame(page, guest.id()));
+    Budget budget = Budget::unlimited();
+    ASSERT_TRUE(destroy_domain(guest, budget));
+    EXPECT_NE(press('q').find(name), std::string::npos);
+    put_frame(page);
+}
+
 TEST_F(CommandKeys, ReportsMemoryAndRunQueues)
 {
     EXPECT_NE(press('m').find(std::to_string(free_frames()) + " of "), std::string::npos);

@@ -5,6 +5,7 @@
 #include <machine_test.hpp>
 
 #include <core/domain/context.hpp>
+#include <core/policy/cpu_policy.hpp>
 
 #include <algorithm>
 
@@ -184,6 +185,20 @@ TEST_F(Contexts, AnotherContextAfterARestartDropsWhatTheFirstTook)
     EXPECT_EQ(guest.vcpu().pv.kernel_root, second.l4);
     EXPECT_EQ(guest.vcpu().pv.user_root, kInvalidMfn);
     EXPECT_EQ(frame_info(first.l4)->type_count(), 0u);
+}
+
+TEST_F(Contexts, ControlBitsOfFeaturesThatAreNotThereAreDropped)
+{
+    // A bit of CR4 that the CPU does not have faults in the hypervisor when the vCPU is first loaded.
+    Guest guest(domain());
+    auto const space = guest.space({guest.page()});
+    policy::FeatureSet features = guest.domain().policy->features();
+    features.set(abi::XEN_X86_FEATURE_FSGSBASE, false);
+    guest.domain().policy->set_features(features);
+    context_->ctrlreg[3] = space.l4.raw() << kPageShift;
+    context_->ctrlreg[4] = policy::kCr4FsGsBase | policy::kCr4TimeStampDisable | 1u << 20;
+    ASSERT_TRUE(set(guest, 1000));
+    EXPECT_EQ(guest.vcpu().pv.cr4, policy::kCr4TimeStampDisable);
 }
 
 TEST_F(Contexts, UserModeNeedsAUserRoot)

@@ -80,6 +80,29 @@ TEST_F(GrantVersionTest, ReservedEntriesSurviveTheChangeBothWays)
     expect_unused(1);
 }
 
+TEST_F(GrantVersionTest, NoEntryComesWithoutItsStatus)
+{
+    // With a frame for the table left but none for the status of its entries, the table grew, and the status of the new ones
+    // was read and written through a frame number that was never filled in.
+    ASSERT_TRUE(granter_->grants->set_version(2));
+    std::uint32_t const per_status = kPageSize / sizeof(std::uint16_t);
+    std::uint32_t const full =
+        per_status / (kPageSize / sizeof(abi::grant_entry_v2)); // frames that one status frame serves
+    ASSERT_TRUE(granter_->grants->grow(full));
+    std::vector<Mfn> taken;
+    while (free_frames() > 1)
+    {
+        taken.push_back(allocate_frames(0));
+        ASSERT_NE(taken.back(), kInvalidMfn);
+    }
+    EXPECT_EQ(granter_->grants->grow(full + 1).error(), Errno::NoMem);
+    EXPECT_EQ(granter_->grants->shared_frame(full).error(), Errno::Inval);
+    for (Mfn const frame : taken)
+        free_frames(frame, 0);
+    EXPECT_TRUE(granter_->grants->grow(full + 1));
+    EXPECT_TRUE(granter_->grants->status_frame(1));
+}
+
 TEST_F(GrantVersionTest, ChangeIsRefusedWhileOtherGrantsAreInUse)
 {
     permit(8);

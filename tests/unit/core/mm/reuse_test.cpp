@@ -7,6 +7,9 @@
 #include <core/mm/allocator.hpp>
 #include <core/mm/buddy.hpp>
 #include <core/mm/tlb_clock.hpp>
+#include <hypercalls/dispatch/hypercall.hpp>
+
+#include <array>
 
 namespace hv
 {
@@ -43,6 +46,29 @@ TEST_F(Reuse, AWrittenPageThatBecomesATableIsFlushedFirst)
     before = host::flushes().calls;
     ASSERT_EQ(guest.pin(l1, 1), 0);
     EXPECT_EQ(host::flushes().calls, before) << "all CPUs have flushed since: no need";
+}
+
+TEST_F(Reuse, AListOfFlushesLetsGoAfterSome)
+{
+    // Each pair of a page's turn into a table and back makes all CPUs flush, and a list of them cost hardly any budget.
+    Guest guest(domain());
+    Mfn const l1 = guest.page();
+    auto& list = *host::guest_new<std::array<abi::mmuext_op, 96>>();
+    constexpr std::uint32_t kKinds[] = {MMUEXT_PIN_L1_TABLE, MMUEXT_UNPIN_TABLE, MMUEXT_CLEAR_PAGE};
+    for (unsigned i = 0; i < 96; ++i)
+    {
+        list[i].cmd = kKinds[i % 3];
+        list[i].arg1.mfn = l1.raw();
+    }
+    std::uint32_t const before = host::flushes().remote;
+    HypercallArgs args{{host::guest_address(&list), 96, 0, DOMID_SELF, 0, 0}};
+    EXPECT_EQ(dispatch_hypercall(guest.vcpu(), __HYPERVISOR_mmuext_op, args).error(), Errno::Restart);
+    EXPECT_LE(host::flushes().remote - before, 18u);
+    CallResult result = Errno::Restart;
+    for (unsigned round = 0; round < 20 && !result; ++round)
+        result = dispatch_hypercall(guest.vcpu(), __HYPERVISOR_mmuext_op, args);
+    EXPECT_TRUE(result);
+    EXPECT_GE(host::flushes().remote - before, 60u) << "and all of it is done in the end";
 }
 
 TEST_F(Reuse, AMergedBlockRemembersTheLaterFree)

@@ -90,6 +90,26 @@ TEST_F(ClockTest, RunstateAreaFollowsTheVcpu)
     EXPECT_GE(area->time[RUNSTATE_offline], 5000u);
 }
 
+TEST_F(ClockTest, AreaIsWrittenThroughTheKernelsTablesInUserModeToo)
+{
+    // A vCPU is mostly preempted in user mode, where its kernel's memory is not mapped: the area stayed as it was.
+    Domain& guest = running_domain(1);
+    Vcpu& vcpu = *guest.vcpus[0];
+    auto* const area = host::guest_new<abi::vcpu_runstate_info>();
+    host::use_cpu(vcpu.sched.cpu.raw());
+    ASSERT_TRUE(vcpu_register_runstate_area(vcpu, GuestVirtual{host::guest_address(area)}));
+    host::use_cpu(host::kToolCpu);
+    vcpu.pv.in_kernel = false;
+    std::uint32_t const before = host::flushes().kernel_shown;
+    domain_pause(guest);
+    EXPECT_EQ(host::flushes().kernel_shown, before + 1);
+    EXPECT_EQ(area->state, RUNSTATE_offline);
+    domain_unpause(guest);
+    host::settle();
+    EXPECT_EQ(host::flushes().kernel_shown, before + 2);
+    vcpu.pv.in_kernel = true;
+}
+
 TEST_F(ClockTest, AreaThatFaultsIsAnErrorAtRegistrationAndHarmlessLater)
 {
     Domain& guest = running_domain(1);
