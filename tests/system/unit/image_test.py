@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "toolstack" / "image"))
 from tesseraimage.cache import cached, hash_inputs  # noqa: E402
+from tesseraimage.components import link_run  # noqa: E402
 from tesseraimage.cpio import CpioWriter  # noqa: E402
 from tesseraimage.elf import needed_libraries  # noqa: E402
 from tesseraimage.modules import ModuleSet  # noqa: E402
@@ -138,6 +139,24 @@ class CacheTest(ScratchTest):
         self.assertEqual(hash_inputs([self.scratch]), first)
         source.write_text("2")
         self.assertNotEqual(hash_inputs([self.scratch]), first)
+
+
+class DiskTest(ScratchTest):
+    """The links that unconfigured packages lack on the control domain's disk."""
+
+    def test_run_replaces_the_directories_of_base_files(self) -> None:
+        """The packages ship /var/run and /var/lock as empty directories."""
+        for name in ("run", "lock"):
+            (self.scratch / "var" / name).mkdir(parents=True)
+        link_run(self.scratch)
+        self.assertEqual(os.readlink(self.scratch / "var/run"), "/run")
+        self.assertEqual(os.readlink(self.scratch / "var/lock"), "/run/lock")
+
+    def test_run_makes_missing_links(self) -> None:
+        """A tree without them gets them, too."""
+        (self.scratch / "var").mkdir()
+        link_run(self.scratch)
+        self.assertTrue((self.scratch / "var/run").is_symlink())
 
 
 class OverlayTest(ScratchTest):

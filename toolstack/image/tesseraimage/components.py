@@ -79,6 +79,14 @@ def link_busybox(root: Path) -> None:
             places[0].symlink_to("/usr/bin/busybox")
 
 
+def link_run(root: Path) -> None:
+    """Makes the links to /run that Debian's base-files makes when it is configured."""
+    for name, target in (("var/run", "/run"), ("var/lock", "/run/lock")):
+        if (root / name).is_dir():
+            (root / name).rmdir()
+        (root / name).symlink_to(target)
+
+
 def add_skeleton(writer: CpioWriter) -> None:
     """Adds merged-/usr links, mount points and the console device that the kernel opens for init."""
     for name in ("bin", "sbin", "lib", "lib64"):
@@ -190,6 +198,8 @@ def control_disk() -> Path:
             tree.extract_all(root)
             shutil.copytree(FILES / "control", root, dirs_exist_ok=True, symlinks=True)
             link_busybox(root)
+            link_run(root)
+            subprocess.run(["/usr/sbin/depmod", "--basedir", str(root), kernel_version(tree, "amd64")], check=True)
             make_ext4(directory / "root.ext4", root, 1024)
 
     return cached("control-disk", hash_inputs([LISTS / "packages.txt", FILES / "control", CODE]), build) / "root.ext4"

@@ -36,16 +36,17 @@ parse_command_line() {
     : "${opt_store:=xenstored}"
 }
 
-# go_to_root: continues with the same init on the disk tessera.root=DEVICE, with this image's programs laid over it.
+# go_to_root: continues with the same init on the disk tessera.root=DEVICE, with this image's programs, script and guests laid over it.
 go_to_root() {
     modprobe -a virtio_pci virtio_blk nvme ahci sd_mod ext4
     wait_for 300 test -b "$opt_root" && mount -t ext4 "$opt_root" /mnt || {
         say "root disk '$opt_root' cannot be mounted; going on without it"
         return
     }
-    for program in /usr/bin/tessera-store /usr/bin/vmctl /root/script /usr/lib/tessera/guests.sh; do
+    for program in /usr/bin/tessera-store /usr/bin/vmctl /usr/lib/tessera/guests.sh; do
         [ ! -e "$program" ] || cp "$program" "/mnt$program"
     done
+    cp -r /root/. /mnt/root/
     umount /dev/pts /run /sys
     mount -o move /dev /mnt/dev
     umount /proc
