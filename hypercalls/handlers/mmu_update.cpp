@@ -84,20 +84,30 @@ constexpr std::uint64_t kCommandMask = 7; // an entry's address has these bits 0
     }
 }
 
+static_assert(MMU_NORMAL_PT_UPDATE == 0 && MMU_PT_UPDATE_PRESERVE_AD == 2);
+inline bool changes_an_entry(abi::mmu_update const& request)
+{
+    return (request.ptr & kCommandMask & ~2ull) == 0;
+}
+
+// Of a table that is known to be a validated L1 of the caller's.
+[[gnu::always_inline]] inline Result<void> update_leaf(MappingRights const& rights, LastTable const& table,
+                                                       abi::mmu_update const& request)
+{
+    if (table.entries == nullptr)
+        __builtin_unreachable(); // no request names the frame that stands for none
+    std::uint64_t& entry = table.entries[(request.ptr & (kPageSize - 1)) / 8];
+    UpdateKind const kind = (request.ptr & kCommandMask) == 0 ? UpdateKind::Normal : UpdateKind::PreserveAccessedDirty;
+    return leaf::update(rights, entry, load_relaxed(entry), request.val, kind);
+}
+
+// The same table and a change in place: what kernels send lists of.
 [[gnu::always_inline]] inline Result<void> one_update(MappingRights const& rights, abi::mmu_update const& request,
                                                       Budget& budget, LastTable& last)
 {
-    // The same table and a change in place: what kernels send lists of.
-    static_assert(MMU_NORMAL_PT_UPDATE == 0 && MMU_PT_UPDATE_PRESERVE_AD == 2);
-    if ((request.ptr & kCommandMask & ~2ull) == 0 &&
-        (request.ptr >> kPageShift == last.frame || find_leaf_table(rights, request.ptr >> kPageShift, last)))
-        [[likely]]
-    {
-        std::uint64_t& entry = last.entries[(request.ptr & (kPageSize - 1)) / 8];
-        UpdateKind const kind =
-            (request.ptr & kCommandMask) == 0 ? UpdateKind::Normal : UpdateKind::PreserveAccessedDirty;
-        return leaf::update(rights, entry, load_relaxed(entry), request.val, kind);
-    }
+    std::uint64_t const frame = request.ptr >> kPageShift;
+    if (changes_an_entry(request) && (frame == last.frame || find_leaf_table(rights, frame, last))) [[likely]]
+        return update_leaf(rights, last, request);
     return any_update(rights, request, budget, last);
 }
 
@@ -110,8 +120,11 @@ CallResult single_update(Caller& caller, std::uint64_t address)
     Budget budget(kWorkBudget);
     Guard guard(domain.mmu_lock);
     HV_TRY_VOID(finish_deferred(domain, budget));
-    LastTable last;
-    HV_TRY_VOID(one_update(MappingRights{domain, domain.id(), false}, request, budget, last));
+    MappingRights const rights{domain, domain.id(), false};
+    LastTable table;
+    HV_TRY_VOID(changes_an_entry(request) && find_leaf_table(rights, request.ptr >> kPageShift, table)
+                    ? update_leaf(rights, table, request)
+                    : any_update(rights, request, budget, table));
     return std::int64_t{0};
 }
 
