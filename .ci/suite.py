@@ -46,6 +46,7 @@ PARTS = (
     Part("guest-kernel", "guest-linux-patches/build.mk", ("test",), 600),
     Part("fuzz", "tests/fuzz/build.mk", ("fuzz-smoke",), 300),
     Part("guests", "tests/guests/build.mk", ("test",), 900),
+    Part("guests-debug", "tests/guests/build.mk", ("test-debug",), 900),
     Part("system", "tests/system/build.mk", ("test",), 2400),
 )
 

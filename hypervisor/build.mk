@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Builds build/tessera, the bootable hypervisor: freestanding objects, one link to find the symbols, one to embed them.
 
-B := build/hypervisor
 CXX ?= g++
 ifeq ($(origin CXX),default)
 CXX := g++
@@ -12,6 +11,9 @@ PYTHON ?= python3
 
 .DEFAULT_GOAL := all
 include hypervisor/configs/config.mk
+# CONFIG_DIRECTORY=build/debug DEFCONFIG=debug builds build/debug/tessera beside it.
+B := $(CONFIG_DIRECTORY)/hypervisor
+image := $(CONFIG_DIRECTORY)/tessera
 
 ARCH := hypervisor/arch/x86_64
 sources := $(wildcard hypervisor/lib/*.cpp hypervisor/core/*.cpp hypervisor/core/*/*.cpp $(ARCH)/*/*.cpp \
@@ -19,7 +21,7 @@ sources := $(wildcard hypervisor/lib/*.cpp hypervisor/core/*.cpp hypervisor/core
 asm_sources := $(wildcard $(ARCH)/*/*.S)
 objects := $(sources:%.cpp=$(B)/%.o) $(asm_sources:%.S=$(B)/%.S.o)
 
-common := -Ihypervisor -I. -I$(B) -Ibuild/generated -DHV_FREESTANDING=1 -ffreestanding -mno-red-zone -g -MMD -MP
+common := -Ihypervisor -I. -I$(B) -I$(CONFIG_DIRECTORY)/generated -DHV_FREESTANDING=1 -ffreestanding -mno-red-zone -g -MMD -MP
 # clang takes -mgeneral-regs-only for a reason to refuse what the standard library declares with floating point. Nothing of ours
 # has any, so without SSE there is none in the code either.
 general_registers := $(if $(findstring clang,$(CXX)),-mno-mmx -mno-sse,-mgeneral-regs-only)
@@ -36,7 +38,7 @@ LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=0x1
 archives := $(foreach lib,lzma z lz4 zstd,$(shell $(CXX) -print-file-name=lib$(lib).a))
 
 .PHONY: all clean
-all: build/tessera
+all: $(image)
 
 $(B)/entry_offsets.s: $(ARCH)/entry/offsets.cxx hypervisor/build.mk $(config_header)
 	@mkdir -p $(@D)
@@ -83,7 +85,7 @@ $(B)/tessera.first: $(objects) $(linker_script) $(B)/symbols_empty.S
 	@echo "  LD  $@"
 	@$(CXX) $(lto_link) $(LDFLAGS) -Wl,-T,$(linker_script) -o $@ $(objects) $(B)/symbols_empty.o $(archives)
 
-build/tessera: $(B)/tessera.first $(symbols)
+$(image): $(B)/tessera.first $(symbols)
 	@$(PYTHON) $(symbols) $(if $(CONFIG_SYMBOL_TABLE),$(B)/tessera.first,--empty) > $(B)/symbols.S
 	@$(CXX) $(ASFLAGS) -MF $(B)/symbols.d -c -o $(B)/symbols.o $(B)/symbols.S
 	@$(CXX) $(LDFLAGS) -Wl,-T,$(linker_script) -Wl,-Map,$(B)/tessera.map -o $(B)/tessera.elf $(linked) $(B)/symbols.o $(archives)
@@ -91,6 +93,6 @@ build/tessera: $(B)/tessera.first $(symbols)
 	@echo "  LD  $@"
 
 clean:
-	rm -rf $(B) build/tessera
+	rm -rf $(B) $(image)
 
 -include $(objects:.o=.d) $(B)/entry_offsets.d

@@ -19,13 +19,18 @@ CXXFLAGS := -std=gnu++20 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsaf
 # Which mutations, by name or by case; all when empty.
 MUTATIONS ?=
 
-.PHONY: all test mutations clean
+.PHONY: all test test-debug mutations clean
 all: $(images)
 
 test: all
 	@$(PYTHON) tests/system/run_guest.py --machines tests/guests/machines.json $(images)
 
-# Takes defences out of a copy of the hypervisor; the cases have to notice (README.md). Half an hour or so.
+# The same on the debug configuration, which checks lock ranks and more on the way.
+test-debug: all
+	@+$(MAKE) --no-print-directory -f hypervisor/build.mk CONFIG_DIRECTORY=build/debug DEFCONFIG=debug all
+	@$(PYTHON) tests/system/run_guest.py --hypervisor build/debug/tessera --machines tests/guests/machines.json $(images)
+
+# Takes defences out of a copy of the hypervisor; the cases have to notice (README.md). Some minutes.
 mutations: all
 	@$(PYTHON) tests/guests/mutations.py $(MUTATIONS)
 
