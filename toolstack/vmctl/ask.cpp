@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vmctl shutdown and reboot: what a guest is asked to do itself.
 #include "domain/find.hpp"
+#include "supervision.hpp"
 #include "verb.hpp"
 
 #include <chrono>
@@ -21,6 +22,11 @@ bool has_ended(vm::Host const& host, vm::FoundGuest const& guest)
 
 ExitCode ask(Invocation const& invocation, char const* request, char const* feature)
 {
+    long const limit = invocation.number("timeout", kDefaultLimit, 1, 86400);
+    if (invocation.has("timeout") && !invocation.has("wait"))
+    {
+        throw Error(ExitCode::Usage, "--timeout says how long to wait, but --wait is not given", "add --wait");
+    }
     vm::Host host;
     vm::FoundGuest const guest = vm::find_guest(host, invocation.operands[0]);
     if (guest.info.id == vm::kControlDomain)
@@ -47,7 +53,7 @@ ExitCode ask(Invocation const& invocation, char const* request, char const* feat
         print(render_object(invocation.format, Json{{"action", request}, {"name", guest.name}, {"id", guest.info.id}}));
         return ExitCode::WouldChange;
     }
-    long const limit = invocation.number("timeout", kDefaultLimit, 1, 86400);
+    warn_if_unsupervised(host.registry);
     host.store.write(control + "shutdown", request);
     if (!invocation.has("wait"))
     {

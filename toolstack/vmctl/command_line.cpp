@@ -66,9 +66,18 @@ Verb const* find_verb(std::vector<std::string> const& words)
         }
     }
     std::vector<std::string_view> names;
+    std::string longer;
     for (Verb const& verb : verbs())
     {
         names.push_back(verb.name);
+        if (words.size() == 1 && verb.name.starts_with(words[0] + " "))
+        {
+            longer += (longer.empty() ? "vmctl " : " or vmctl ") + std::string(verb.name);
+        }
+    }
+    if (!longer.empty())
+    {
+        fail("'" + words[0] + "' needs a second word", "use " + longer);
     }
     std::string const given = words[0] == "host" && words.size() > 1 ? words[0] + " " + words[1] : words[0];
     fail("unknown verb '" + given + "'", vm::did_you_mean(given, names, "vmctl help lists the verbs"));
@@ -182,6 +191,23 @@ void print_options(std::vector<Option> const& options)
     }
 }
 
+/// The form that errors in the command line itself shall have: the last one that somebody asks for.
+Format format_for_errors(std::vector<std::string> const& words)
+{
+    Format format = Format::Table;
+    for (std::size_t index = 0; index < words.size() && words[index] != "--"; ++index)
+    {
+        std::string const& word = words[index];
+        bool const apart = word == "--format" || word == "-f";
+        std::string value = apart && index + 1 < words.size() ? words[index + 1] : "";
+        value = word.starts_with("--format=")      ? word.substr(9)
+                : word.starts_with("-f") && !apart ? word.substr(2)
+                                                   : value;
+        format = value == "json" ? Format::Json : value.empty() ? format : Format::Table;
+    }
+    return format;
+}
+
 } // namespace
 
 long Invocation::number(std::string_view option, long otherwise, long low, long high) const
@@ -206,6 +232,7 @@ long Invocation::number(std::string_view option, long otherwise, long low, long 
 void parse_command_line(std::vector<std::string> const& words, Verb const*& verb, Invocation& invocation)
 {
     verb = nullptr;
+    invocation.format = format_for_errors(words);
     if (words.empty())
     {
         fail("what shall be done?", "vmctl help lists the verbs");
@@ -222,7 +249,7 @@ void parse_command_line(std::vector<std::string> const& words, Verb const*& verb
     if (words[0] == "help" || words[0] == "version")
     {
         invocation.options[words[0]] = "";
-        if (words[0] == "help" && words.size() > 1)
+        if (words[0] == "help" && words.size() > 1 && words[1] != "help" && words[1] != "version")
         {
             verb = find_verb({words.begin() + 1, words.end()});
         }
@@ -235,10 +262,7 @@ void parse_command_line(std::vector<std::string> const& words, Verb const*& verb
     {
         return;
     }
-    if (invocation.has("format"))
-    {
-        invocation.format = parse_format(invocation.options["format"]);
-    }
+    invocation.format = invocation.has("format") ? parse_format(invocation.options["format"]) : Format::Table;
     check_operands(*verb, invocation);
 }
 

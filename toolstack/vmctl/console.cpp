@@ -3,12 +3,14 @@
 #include "base/unique_fd.hpp"
 #include "console_session.hpp"
 #include "domain/find.hpp"
+#include "domain/signals.hpp"
 #include "verb.hpp"
 
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <fcntl.h>
+#include <iterator>
 #include <poll.h>
 #include <termios.h>
 #include <unistd.h>
@@ -122,6 +124,8 @@ bool forward(int from, int to, bool escape)
 ExitCode attach_console(vm::Host& host, vm::DomainId domain, vm::Uuid const& uuid)
 {
     vm::UniqueFd const terminal = open_terminal(host, domain);
+    vm::SignalGuard const held; // as long as the terminal is raw
+    vm::UniqueFd const signals = held.as_file();
     RawTerminal const guest_side(terminal.get());
     RawTerminal const user_side(STDIN_FILENO);
     if (user_side.active())
@@ -131,14 +135,19 @@ ExitCode attach_console(vm::Host& host, vm::DomainId domain, vm::Uuid const& uui
     bool input_open = true;
     for (;;)
     {
-        pollfd entries[] = {{terminal.get(), POLLIN, 0}, {input_open ? STDIN_FILENO : -1, POLLIN, 0}};
-        if (::poll(entries, 2, -1) < 0)
+        pollfd entries[] = {
+            {terminal.get(), POLLIN, 0}, {input_open ? STDIN_FILENO : -1, POLLIN, 0}, {signals.get(), POLLIN, 0}};
+        if (::poll(entries, std::size(entries), -1) < 0)
         {
             if (errno == EINTR)
             {
                 continue;
             }
             throw vm::system_error("waiting for the console", errno);
+        }
+        if (entries[2].revents != 0)
+        {
+            return ExitCode::Ok; // the signal itself ends us when the terminal is as it was
         }
         if (entries[0].revents != 0 && !forward(terminal.get(), STDOUT_FILENO, false))
         {

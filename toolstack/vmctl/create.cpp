@@ -3,7 +3,7 @@
 #include "config/load.hpp"
 #include "console_session.hpp"
 #include "domain/lifecycle.hpp"
-#include "supervise/supervisor.hpp"
+#include "supervision.hpp"
 #include "verb.hpp"
 
 #include <cstdio>
@@ -25,15 +25,13 @@ Json summary(vm::GuestConfig const& guest)
 
 ExitCode run(Invocation const& invocation)
 {
-    vm::ParsedConfig parsed = vm::load_config(invocation.operands[0]);
+    auto const given_name = invocation.options.find("name");
+    vm::ParsedConfig const parsed =
+        vm::load_config(invocation.operands[0],
+                        given_name == invocation.options.end() ? std::nullopt : std::optional(given_name->second));
     for (std::string const& warning : parsed.warnings)
     {
         std::fprintf(stderr, "vmctl: warning: %s\n", warning.c_str());
-    }
-    if (invocation.has("name"))
-    {
-        parsed.guest.name = invocation.options.at("name");
-        vm::complete_and_check(parsed.guest);
     }
     vm::Host host;
     if (invocation.has("dry-run"))
@@ -42,17 +40,21 @@ ExitCode run(Invocation const& invocation)
         print(render_object(invocation.format, Json{{"action", "create"}, {"guest", summary(parsed.guest)}}));
         return ExitCode::WouldChange;
     }
-    if (!vm::Supervisor::is_running(host.registry))
-    {
-        std::fprintf(stderr, "vmctl: warning: no supervisor is running: nobody will notice when the guest ends "
-                             "(start one with vmctl supervise)\n");
-    }
+    warn_if_unsupervised(host.registry);
     vm::CreateOptions options;
     options.start_paused = invocation.has("paused");
     vm::GuestRecord const record = vm::create_guest(host, parsed.guest, options);
     if (invocation.has("console"))
     {
-        return attach_console(host, record.domain, *record.config.uuid);
+        try
+        {
+            return attach_console(host, record.domain, *record.config.uuid);
+        }
+        catch (Error const& error)
+        {
+            throw Error(ExitCode::Partial, "guest '" + record.config.name + "' is created, but " + error.what(),
+                        "try vmctl console " + record.config.name);
+        }
     }
     if (invocation.format == Format::Table)
     {

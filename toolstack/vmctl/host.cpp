@@ -38,6 +38,12 @@ ExitCode run_info(Invocation const& invocation)
 ExitCode run_dmesg(Invocation const& invocation)
 {
     vm::Hypervisor const hypervisor;
+    if (invocation.has("dry-run"))
+    {
+        bool const clear = invocation.has("clear");
+        print(render_object(invocation.format, Json{{"action", clear ? "clear" : "none"}}));
+        return clear ? ExitCode::WouldChange : ExitCode::Ok;
+    }
     std::string const log = hypervisor.read_log(invocation.has("clear"));
     if (invocation.format == Format::Table)
     {
@@ -58,7 +64,13 @@ ExitCode run_dmesg(Invocation const& invocation)
 } // namespace
 
 Verb const kHostInfo{"host info", "", 0, 0, "Show the hypervisor, its processors and memory", {}, run_info};
-Verb const kHostDmesg{
-    "host dmesg", "", 0, 0, "Print the hypervisor's log", {{"clear", 'c', "", "empty the log afterwards"}}, run_dmesg};
+Verb const kHostDmesg{"host dmesg",
+                      "",
+                      0,
+                      0,
+                      "Print the hypervisor's log",
+                      {{"clear", 'c', "", "empty the log afterwards"},
+                       {"dry-run", 'n', "", "say what would be done, change nothing, exit with 10"}},
+                      run_dmesg};
 
 } // namespace vmctl

@@ -3,6 +3,8 @@
 #include "guest_json.hpp"
 #include "verb.hpp"
 
+#include <cstdio>
+
 namespace vmctl
 {
 namespace
@@ -17,6 +19,10 @@ ExitCode run(Invocation const& invocation)
         for (vm::FoundGuest const& guest : vm::all_guests(host))
         {
             rows.push_back(guest_summary(guest));
+            if (!guest.damage.empty())
+            {
+                std::fprintf(stderr, "vmctl: warning: %s\n", guest.damage.c_str());
+            }
         }
     }
     for (std::string const& who : invocation.operands)

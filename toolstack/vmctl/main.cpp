@@ -34,7 +34,7 @@ int report(Error const& error, Format format)
         std::fprintf(stderr, "%s\n", body.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
         return static_cast<int>(error.code());
     }
-    std::fprintf(stderr, "vmctl: error (%s): %s\n", name.c_str(), error.what());
+    std::fprintf(stderr, "vmctl: error %d (%s): %s\n", static_cast<int>(error.code()), name.c_str(), error.what());
     if (!error.hint().empty())
     {
         std::fprintf(stderr, "vmctl: hint: %s\n", error.hint().c_str());

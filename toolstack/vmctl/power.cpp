@@ -2,6 +2,7 @@
 // vmctl pause, resume and destroy: what the hypervisor does with a guest without asking it.
 #include "domain/find.hpp"
 #include "domain/signals.hpp"
+#include "supervise/ended_log.hpp"
 #include "verb.hpp"
 
 #include <cstdio>
@@ -79,13 +80,28 @@ ExitCode run_resume(Invocation const& invocation)
 ExitCode run_destroy(Invocation const& invocation)
 {
     vm::Host host;
-    vm::FoundGuest const guest = find_guest_not_host(host, invocation.operands[0]);
-    if (invocation.has("dry-run"))
+    std::string const& who = invocation.operands[0];
+    bool const dry_run = invocation.has("dry-run");
+    if (!dry_run && host.registry.forget_restart(who) && !host.registry.name_is_taken(who, host.liveness()))
+    {
+        vm::EndedLog(host.registry.root()).add(who, 0, "not to be started again, on request");
+        return ExitCode::Ok; // it has ended before, and now stays so
+    }
+    vm::FoundGuest const guest = find_guest_not_host(host, who);
+    if (dry_run)
     {
         return would(invocation, "destroy", guest);
     }
     vm::SignalGuard const signals; // half a guest is of no use: once begun it is done to the end
-    vm::destroy_guest(host, guest.info.id, guest.info.uuid);
+    if (!vm::destroy_guest(host, guest.info.id, guest.info.uuid))
+    {
+        std::fprintf(stderr, "vmctl: guest '%s' was ended by somebody else at the same moment\n", guest.name.c_str());
+        return ExitCode::Ok;
+    }
+    if (guest.record)
+    {
+        vm::EndedLog(host.registry.root()).add(guest.name, guest.info.id, "destroyed on request");
+    }
     return ExitCode::Ok;
 }
 

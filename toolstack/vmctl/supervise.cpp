@@ -2,6 +2,7 @@
 // vmctl supervise: the one process that watches over all guests; started by the host's init.
 #include "base/file.hpp"
 #include "supervise/supervisor.hpp"
+#include "supervision.hpp"
 #include "verb.hpp"
 
 #include <cstddef>
@@ -74,6 +75,15 @@ ExitCode run(Invocation const& invocation)
 }
 
 } // namespace
+
+void warn_if_unsupervised(vm::Registry const& registry)
+{
+    if (!vm::Supervisor::is_running(registry))
+    {
+        std::fprintf(stderr, "vmctl: warning: no supervisor is running: nobody will notice when the guest ends "
+                             "(start one with vmctl supervise)\n");
+    }
+}
 
 Verb const kSupervise{"supervise",
                       "",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The small parts that everything stands on: roll-back order, identities, suggestions, errors, files.
+// The small parts that everything stands on: identities, suggestions, errors, files.
 #include "base/file.hpp"
-#include "base/undo.hpp"
 #include "base/uuid.hpp"
 #include "config/suggest.hpp"
 #include "expect_error.hpp"
@@ -9,40 +8,11 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 
 namespace vm
 {
 namespace
 {
-
-TEST(UndoStack, RunsNewestFirstAndSurvivesAFailingStep)
-{
-    std::string order;
-    UndoStack undo;
-    undo.push([&] { order += "a"; });
-    undo.push([] { throw std::runtime_error("b is stuck"); });
-    undo.push([&] { order += "c"; });
-    undo.roll_back();
-    EXPECT_EQ(order, "ca");
-    EXPECT_EQ(undo.failures(), std::vector<std::string>{"b is stuck"});
-}
-
-TEST(UndoStack, DoesNothingOnceCommittedAndEverythingIfForgotten)
-{
-    int undone = 0;
-    {
-        UndoStack undo;
-        undo.push([&] { ++undone; });
-        undo.commit();
-    }
-    EXPECT_EQ(undone, 0);
-    {
-        UndoStack undo;
-        undo.push([&] { ++undone; });
-    }
-    EXPECT_EQ(undone, 1);
-}
 
 TEST(Uuid, ConvertsBothWays)
 {

@@ -59,6 +59,8 @@ TEST(CommandLine, KnowsHelpAndVersionEverywhere)
     EXPECT_TRUE(parse({"-V"}).invocation.has("version"));
     EXPECT_TRUE(parse({"shutdown", "-h"}).invocation.has("help"));
     EXPECT_EQ(parse({"help", "host", "info"}).verb->name, "host info");
+    EXPECT_TRUE(parse({"help", "help"}).invocation.has("help"));
+    EXPECT_TRUE(parse({"help", "version"}).invocation.has("help"));
 }
 
 TEST(CommandLine, RefusesWithAHint)
@@ -66,6 +68,7 @@ TEST(CommandLine, RefusesWithAHint)
     expect_refused({}, "what shall be done", "vmctl help");
     expect_refused({"lsit"}, "unknown verb 'lsit'", "did you mean 'list'?");
     expect_refused({"host", "inof"}, "unknown verb 'host inof'", "did you mean 'host info'?");
+    expect_refused({"host"}, "'host' needs a second word", "host info");
     expect_refused({"shutdown"}, "needs more: GUEST", "usage:");
     expect_refused({"shutdown", "a", "b"}, "unexpected argument 'b'", "usage:");
     expect_refused({"list", "--uid"}, "unknown option '--uid'", "'--uuid'");
@@ -79,6 +82,22 @@ TEST(CommandLine, RefusesWithAHint)
         Parsed const parsed = parse({"shutdown", "a", std::string("--timeout=") + bad});
         EXPECT_THROW(parsed.invocation.number("timeout", 1, 1, 100), Error) << bad;
     }
+}
+
+// What is wrong with the options was told as plain text to a program that had asked for JSON.
+TEST(CommandLine, KnowsTheFormatOfErrorsBeforeTheyAreFound)
+{
+    for (std::vector<std::string> const& words :
+         std::vector<std::vector<std::string>>{{"list", "--uid", "--format=json"},
+                                               {"list", "--format", "json", "-z"},
+                                               {"lsit", "-fjson"},
+                                               {"list", "-f", "json", "a", "b", "c"}})
+    {
+        Parsed parsed;
+        EXPECT_THROW(parse_command_line(words, parsed.verb, parsed.invocation), Error);
+        EXPECT_EQ(parsed.invocation.format, Format::Json) << words.back();
+    }
+    EXPECT_EQ(parse({"list", "--", "-fjson"}).invocation.format, Format::Table);
 }
 
 Json const kRows = Json::array({{{"name", "a"}, {"id", 1}, {"hidden", true}}, {{"name", "b,\"c\""}, {"id", 20}}});

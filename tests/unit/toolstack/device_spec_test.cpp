@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Disk and network specifications in the forms that xl's documentation describes.
 #include "config/device_spec.hpp"
+#include "config/load.hpp"
 #include "expect_error.hpp"
 
 namespace vm
@@ -68,9 +69,23 @@ TEST(DiskSpec, AcceptsEveryForm)
     EXPECT_FALSE(parse_disk("/a,raw,xvda,rw,no-discard", "").discard);
 }
 
+// xl-disk-configuration(5): /dev/ is put before a device's target that does not start with '/'.
+TEST(DiskSpec, FindsDevicesInDev)
+{
+    expect_disk("phy:vg/lv,xvda,w", "/dev/vg/lv", "xvda", true);
+    expect_bad_disk("file:vg/lv,xvda,w", "not an absolute path");
+}
+
+TEST(DiskSpec, PassesOverTrust)
+{
+    expect_disk("/a.img,raw,xvda,rw,untrusted", "/a.img", "xvda", true);
+    expect_disk("/a.img,raw,xvda,rw,trusted", "/a.img", "xvda", true);
+}
+
 TEST(DiskSpec, RefusesWhatItCannotHonour)
 {
     expect_bad_disk("qcow2:/a,xvda,w", "prefix 'qcow2:'", "raw");
+    expect_bad_disk("tap:qcow2:/a,xvda,w", "prefix 'qcow2:'", "raw");
     expect_bad_disk("/a,qcow2,xvda,w", "the format 'qcow2' is not supported", "raw");
     expect_bad_disk("/a,raw,vda,w", "'vda' is not a device name", "xvda");
     expect_bad_disk("/a,raw,xvda,x", "unknown access 'x'");
@@ -99,6 +114,38 @@ TEST(NicSpec, ReadsEveryKey)
     EXPECT_EQ(parse_nic("", "").bridge, "xenbr0");
 }
 
+// The default script of xl.conf(5) is given by its path.
+TEST(NicSpec, KnowsTheBridgeScriptByItsPath)
+{
+    EXPECT_EQ(parse_nic("script=/etc/xen/scripts/vif-bridge,bridge=br0", "").bridge, "br0");
+    expect_bad_nic("script=/etc/xen/scripts/vif-route", "scripts are not run", "name a bridge");
+}
+
+TEST(NicSpec, ReadsTheNewerKeys)
+{
+    EXPECT_EQ(parse_nic("devid=3,trusted=1", "").number, 3u);
+    EXPECT_FALSE(parse_nic("untrusted", "").number);
+    expect_bad_nic("devid=x", "'x' is not a device number");
+    expect_bad_nic("devid=256", "'256' is not a device number");
+    expect_bad_nic("gatewaydev=eth0", "scripts are not run", "name a bridge");
+}
+
+TEST(NicSpec, NumbersWhatHasNoNumber)
+{
+    ParsedConfig parsed =
+        parse_xl_config("name='g'\nkernel='/k'\nmemory=64\nvif=['', 'devid=0', '', 'devid=2']\n", "f");
+    complete_and_check(parsed.guest);
+    std::vector<std::uint32_t> numbers;
+    for (NicConfig const& nic : parsed.guest.nics)
+    {
+        numbers.push_back(nic.number.value());
+    }
+    EXPECT_EQ(numbers, (std::vector<std::uint32_t>{1, 0, 3, 2}));
+    parsed.guest.nics[0].number = 2;
+    expect_error(ExitCode::Usage, "two network interfaces have the devid 2", "",
+                 [&] { complete_and_check(parsed.guest); });
+}
+
 TEST(NicSpec, RefusesWrongValues)
 {
     expect_bad_nic("mac=00:16:3e:00:00", "not a usable address", "00:16:3e");
@@ -122,6 +169,9 @@ TEST(NicSpec, ReadsRates)
     EXPECT_EQ(nic.rate_interval_us, 20000u);
     EXPECT_TRUE(parse_rate("250KB/s", nic));
     EXPECT_EQ(nic.rate_bytes, 12500u);
+    EXPECT_TRUE(parse_rate("10Mb/s@20000", nic)) << "microseconds, as xl-network-configuration(5) says";
+    EXPECT_EQ(nic.rate_interval_us, 20000u);
+    EXPECT_EQ(nic.rate_bytes, 25000u);
     EXPECT_TRUE(parse_rate("8Gb/s@1us", nic));
     EXPECT_EQ(nic.rate_bytes, 1000u);
     for (char const* const bad : {"", "0Mb/s", "1b/s@1us", "10Mb", "10Mb/s@", "10Mb/s@0ms", "10Mb/s@1h", "-1Mb/s",

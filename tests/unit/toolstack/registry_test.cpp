@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Records and claims: names and writable disks belong to one living guest, and to nobody once it is gone.
 #include "base/file.hpp"
+#include "device/block_device.hpp"
 #include "domain/record_json.hpp"
 #include "domain/registry.hpp"
 #include "expect_error.hpp"
@@ -173,7 +174,8 @@ TEST_F(RegistryTest, RecordsSurviveTheirFileForm)
     disk.major = 7;
     disk.minor = 3;
     disk.loop = true;
-    disk.backing = "/d1";
+    disk.file_device = 2049;
+    disk.file_inode = 1ull << 40;
     record.disks.push_back(disk);
     GuestRecord const back = record_from_json(record_to_json(record));
     EXPECT_EQ(back.domain, 7u);
@@ -183,6 +185,77 @@ TEST_F(RegistryTest, RecordsSurviveTheirFileForm)
     EXPECT_EQ(back.claims, record.claims);
     EXPECT_EQ(back.disks, record.disks);
     EXPECT_EQ(back.config, record.config);
+}
+
+// Who was killed between making a domain and writing its record left a domain that nobody knew of.
+TEST_F(RegistryTest, KnowsWhatWasAnnouncedAndGivenUp)
+{
+    Uuid const uuid = random_uuid();
+    {
+        auto const lock = registry_.announce(uuid);
+        auto const other = registry_.lock_guest(3);
+        EXPECT_EQ(registry_.announced(), std::vector<Uuid>{uuid});
+        EXPECT_FALSE(registry_.try_lock_announced(uuid));
+    }
+    EXPECT_TRUE(registry_.try_lock_announced(uuid));
+    registry_.unannounce(uuid);
+    EXPECT_TRUE(registry_.announced().empty());
+}
+
+// A supervisor that was ended between destroying a guest and creating it anew lost it for ever.
+TEST_F(RegistryTest, RemembersWhatIsToBeStartedAgain)
+{
+    EXPECT_TRUE(registry_.restarts().empty());
+    GuestRecord web = record(3, "web");
+    web.quick_restarts = 2;
+    registry_.write_restart(web);
+    EXPECT_EQ(Registry(root_ + "/r").restarts(), std::vector<std::string>{"web"});
+    EXPECT_EQ(registry_.read_restart("web")->quick_restarts, 2u);
+    EXPECT_EQ(registry_.read_restart("web")->config, web.config);
+    EXPECT_TRUE(registry_.forget_restart("web"));
+    EXPECT_FALSE(registry_.forget_restart("web"));
+    EXPECT_FALSE(registry_.read_restart("web"));
+}
+
+TEST_F(RegistryTest, ForgettingARestartTouchesNothingElse)
+{
+    start(record(3, "web"));
+    registry_.write_restart(record(4, "db"));
+    EXPECT_FALSE(registry_.forget_restart("../guests/3"));
+    EXPECT_TRUE(registry_.read(3));
+}
+
+TEST_F(RegistryTest, KnowsWhetherANameIsTaken)
+{
+    EXPECT_FALSE(registry_.name_is_taken("web", alive()));
+    start(record(3, "web"));
+    EXPECT_TRUE(registry_.name_is_taken("web", alive()));
+    living_.erase(3);
+    EXPECT_FALSE(registry_.name_is_taken("web", alive()));
+}
+
+// Records of the vmctl before this one lack what came later; they are read all the same.
+TEST_F(RegistryTest, ReadsOlderRecords)
+{
+    GuestRecord record = this->record(7, "web", "/d1");
+    record.disks.push_back(AttachedDisk{record.config.disks[0], "/dev/loop3", 7, 3, true, 1, 2});
+    std::string text = record_to_json(record);
+    std::size_t const from = text.find(",\"file_device\"");
+    ASSERT_NE(from, text.npos);
+    text.erase(from, text.find('}', from) - from);
+    EXPECT_EQ(record_from_json(text).disks.at(0).file_inode, 0u);
+}
+
+// The path was compared: a file that was renamed kept its loop device for ever, and /x.img2 was taken for /x.img.
+TEST_F(RegistryTest, KnowsADisksFileByItsIdentity)
+{
+    AttachedDisk const disk{{}, "/dev/loop3", 7, 3, true, 2049, 12};
+    loop_info64 bound = {};
+    bound.lo_device = 2049;
+    bound.lo_inode = 12;
+    EXPECT_TRUE(is_file_of(disk, bound));
+    bound.lo_inode = 13;
+    EXPECT_FALSE(is_file_of(disk, bound));
 }
 
 TEST_F(RegistryTest, EndedLogFindsTheNewestAndStaysSmall)

@@ -195,14 +195,16 @@ TEST(Layout, DescribesANicToBothEnds)
     guest.nics[0].rate_bytes = 100;
     guest.nics[0].interface_name = "web0";
     StoreBatch batch;
-    add_nic_nodes(batch, 5, guest, 0);
+    add_nic_nodes(batch, 5, guest, guest.nics[0]);
     std::string const back = "/local/domain/0/backend/vif/5/0";
     EXPECT_EQ(written(batch, back + "/handle"), "0");
     EXPECT_EQ(written(batch, back + "/script"), "");
     EXPECT_EQ(written(batch, back + "/rate"), "100,50000");
     EXPECT_EQ(written(batch, "/local/domain/5/device/vif/0/mac"), "00:16:3e:00:00:01");
-    EXPECT_EQ(interface_name(5, 0, guest.nics[0]), "web0");
-    EXPECT_EQ(interface_name(5, 1, NicConfig{}), "vif5.1");
+    EXPECT_EQ(interface_name(5, guest.nics[0]), "web0");
+    NicConfig second;
+    second.number = 1;
+    EXPECT_EQ(interface_name(5, second), "vif5.1");
 }
 
 TEST(Layout, RemovalCoversEverythingThatWasAdded)
@@ -213,7 +215,7 @@ TEST(Layout, RemovalCoversEverythingThatWasAdded)
     disk.disk = DiskConfig{"/d.img", "xvda", 51712, true, true};
     add_domain_nodes(added, 5, guest);
     add_disk_nodes(added, 5, guest, disk);
-    add_nic_nodes(added, 5, guest, 0);
+    add_nic_nodes(added, 5, guest, guest.nics[0]);
     add_ring_nodes(added, 5, GuestRings{1, 2, 3, 4});
     StoreBatch removal;
     add_removal(removal, 5, *guest.uuid);

@@ -73,12 +73,16 @@ TEST(TomlConfig, RefusesWithLineAndHint)
     expect_refused("[[disk]]\ntarget = \"d\"\ndevice = \"xvda\"\n", "absolute path");
     expect_refused("[[disk]]\npath = \"/d\"\n", "disk.path: unknown key");
     expect_refused("disk = 3\n", "must be a list of tables", "[[disk]]");
+    expect_refused("cap = 65636\n", "cap: must be a whole number between 0 and 65535");
+    expect_refused("vcpus = 129\n", "vcpus: must be a whole number between 1 and 128");
     expect_refused("vcpus = \"two\"\n", "vcpus: must be a whole number");
     expect_refused("cpus = [\"a\"]\n", "must be a list of CPU numbers");
     expect_refused("cpus = 3\n", "must be a list of CPU numbers");
     expect_refused("uuid = \"x\"\n", "not a UUID");
     expect_refused("on_crash = \"explode\"\n", "unknown action 'explode'");
     expect_refused("[[network]]\nmac = \"zz\"\n", "not a usable address");
+    expect_refused("[[network]]\nbridge = \"a/b\"\n", "network.bridge: 'a/b' is not an interface name");
+    expect_refused("[[network]]\ninterface = \"sixteencharacter\"\n", "is not an interface name", "15 characters");
     expect_refused("[[network]]\nrate = \"fast\"\n", "not a rate");
     expect_refused("broken", "f:4");
     for (char const* const size : {"0", "-1", "\"12\"", "\"1TiB\"", "\"GiB\"", "1.5"})

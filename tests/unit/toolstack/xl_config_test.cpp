@@ -101,6 +101,20 @@ TEST(XlConfig, WarnsOfKeysWithoutEffect)
     EXPECT_EQ(parsed.warnings[0], "f:5: localtime: has no effect on this host");
 }
 
+// Documented keys that the tables lacked were "unknown", and a good file for xl was refused without a reason.
+TEST(XlConfig, KnowsTheDocumentedKeys)
+{
+    for (char const* const key :
+         {"hpet", "nx", "spice", "nographic", "opengl", "pci_permissive", "dm_restrict", "vmtrace_buf_kb"})
+    {
+        EXPECT_EQ(parse_xl_config(std::string(kMinimal) + key + " = 1\n", "f").warnings.size(), 1u) << key;
+    }
+    for (char const* const key : {"max_grant_version", "e820_host", "gic_version"})
+    {
+        expect_refused(std::string(key) + " = 1\n", "this key of xl.cfg is not supported", "remove it");
+    }
+}
+
 TEST(XlConfig, RefusesUnknownKeysWithAHint)
 {
     expect_refused("memroy = 3\n", "f:4: memroy: unknown key", "did you mean 'memory'?");
@@ -127,6 +141,40 @@ TEST(XlConfig, RefusesImpossibleValues)
     expect_refused("name = 3\n", "name: must be a string");
     expect_refused("disk = 7\n", "must be a list of strings");
     expect_refused("extra = '" + std::string(1100, 'x') + "'\n", "1100 characters");
+}
+
+// The scheduler's interface has 16 bits: 65636 became 100 there.
+TEST(XlConfig, BoundsWhatTheHypervisorTakes)
+{
+    EXPECT_EQ(parse(std::string(kMinimal) + "cap = 65535\n").cap, 65535u);
+    expect_refused("cap = 65636\n", "must be between 0 and 65535");
+    EXPECT_EQ(parse(std::string(kMinimal) + "vcpus = 128\n").vcpus, 128u);
+    expect_refused("vcpus = 129\n", "must be between 1 and 128");
+    expect_refused("maxvcpus = 129\n", "must be between 1 and 128");
+}
+
+// A number in quotation marks that was too large counted as 0, for "cap" as no limit at all.
+TEST(XlConfig, RefusesQuotedNumbersThatAreTooLarge)
+{
+    expect_refused("cap = '99999999999999999999'\n", "cap: must be a whole number");
+}
+
+// xl.cfg(5): "0-3,5,^1", a list of sets for the vCPUs, and blanks as people write them.
+TEST(XlConfig, ReadsEveryFormOfCpus)
+{
+    using Cpus = std::vector<std::uint32_t>;
+    auto const cpus = [](std::string const& text) { return parse(std::string(kMinimal) + "cpus = " + text).cpus; };
+    EXPECT_EQ(cpus("'0-3,5,^1'\n"), (Cpus{0, 2, 3, 5}));
+    EXPECT_EQ(cpus("'0, 1'\n"), (Cpus{0, 1}));
+    EXPECT_EQ(cpus("2\n"), Cpus{2});
+    EXPECT_EQ(cpus("'all'\n"), Cpus{});
+    GuestConfig const guest = parse(std::string(kMinimal) + "vcpus = 3\ncpus = ['2', '3-8,^5', 'all']\n");
+    EXPECT_EQ(guest.cpus_by_vcpu, (std::vector<Cpus>{{2}, {3, 4, 6, 7, 8}, {}}));
+    EXPECT_EQ(config_from_json(config_to_json(guest)), guest);
+    expect_refused("cpus = 'nodes:0'\n", "is not a list of CPUs", "name the CPUs");
+    expect_refused("cpus = '1,^1'\n", "leaves no CPU");
+    expect_refused("cpus = ['0', '1']\n", "sets for 2 vCPUs, the guest has 1");
+    expect_refused("cpus = '4096'\n", "is not a list of CPUs");
 }
 
 TEST(XlConfig, ChecksNames)
@@ -159,6 +207,36 @@ TEST(LoadConfig, TellsAMissingFileFromADamagedOne)
     std::string const path = testing::TempDir() + "vmctl-load-test.cfg";
     std::ofstream(path) << "name = 'x'\nkernel = '/k'\n";
     expect_error(ExitCode::Usage, path + ": memory must be", "", [&] { load_config(path); });
+    std::remove(path.c_str());
+}
+
+// The record of a guest could not be written, after its domain was there.
+TEST(LoadConfig, RefusesTextThatIsNotUtf8)
+{
+    std::string const path = testing::TempDir() + "vmctl-load-test.cfg";
+    auto const load = [&](std::string const& line) {
+        std::ofstream(path) << kMinimal << line << "\n";
+        return load_config(path).guest;
+    };
+    EXPECT_EQ(load("extra = 'stra\xc3\x9f"
+                   "e \xe2\x82\xac \xf0\x9f\x90\xa7'")
+                  .command_line.size(),
+              16u);
+    for (char const* const bad : {"\xff", "\xc3", "\xe2\x82", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"})
+    {
+        expect_error(ExitCode::Usage, path + ":4: there is a byte that is not UTF-8", "UTF-8",
+                     [&] { load(std::string("extra = '") + bad + "'"); });
+    }
+    std::remove(path.c_str());
+}
+
+// `vmctl create --name=web FILE` complained of the name that FILE lacks.
+TEST(LoadConfig, TakesANameFromOutside)
+{
+    std::string const path = testing::TempDir() + "vmctl-load-test.cfg";
+    std::ofstream(path) << "kernel = '/k'\nmemory = 64\n";
+    EXPECT_EQ(load_config(path, "web").guest.name, "web");
+    expect_error(ExitCode::Usage, "gives no name", "", [&] { load_config(path); });
     std::remove(path.c_str());
 }
 

@@ -15,6 +15,14 @@ void expect_refused(std::string const& text, std::string const& cause, std::stri
     expect_error(ExitCode::Usage, cause, hint, [&] { parse_xl_syntax(text, "f"); });
 }
 
+// xl.cfg(5) gives numbers with a leading 0 to base 8; "memory = 0100" was read as 100.
+TEST(XlSyntax, ReadsOctalNumbers)
+{
+    EXPECT_EQ(*parse_xl_syntax("memory = 0100", "f").at(0).value.number(), 64);
+    EXPECT_EQ(*parse_xl_syntax("vcpus = 0", "f").at(0).value.number(), 0);
+    EXPECT_THROW(parse_xl_syntax("memory = 0190", "f"), Error);
+}
+
 TEST(XlSyntax, ReadsNumbersStringsAndLists)
 {
     auto const all = parse_xl_syntax("memory = 128\n"

@@ -30,7 +30,7 @@ std::string read_file(std::string const& path, std::size_t limit)
     struct stat status = {};
     if (::fstat(fd.get(), &status) != 0 || S_ISDIR(status.st_mode))
     {
-        throw Error(ExitCode::Usage, "cannot read '" + path + "': not a file");
+        throw Error(ExitCode::Usage, "cannot read '" + path + "': not a file", "name a file");
     }
     std::string content;
     char buffer[16384];

@@ -67,12 +67,18 @@ private:
             {
                 text.remove_prefix(prefix.size());
                 old_form_ = true;
+                device_ = prefix == "phy:";
                 return text;
             }
         }
-        for (std::string_view const prefix : {"tap:", "tap2:", "qcow:", "qcow2:", "vhd:", "vdi:"})
+        std::string_view format = text;
+        for (std::string_view const tap : {"tap:", "tap2:"})
         {
-            if (text.starts_with(prefix))
+            format.remove_prefix(format.starts_with(tap) ? tap.size() : 0);
+        }
+        for (std::string_view const prefix : {"qcow:", "qcow2:", "vhd:", "vdi:", "tapdisk:", "ram:", "sync:"})
+        {
+            if (format.starts_with(prefix))
             {
                 fail("the prefix '" + std::string(prefix) + "' names a format that is not supported",
                      "convert the image to raw");
@@ -103,7 +109,7 @@ private:
             disk_.discard = field == "discard";
             return true;
         }
-        if (field == "direct-io-safe")
+        if (field == "direct-io-safe" || field == "trusted" || field == "untrusted")
         {
             return true;
         }
@@ -231,6 +237,10 @@ private:
         {
             fail("no target", "name a file or block device");
         }
+        if (device_ && disk_.target.front() != '/')
+        {
+            disk_.target = "/dev/" + disk_.target;
+        }
         if (disk_.target.front() != '/')
         {
             fail("the target '" + disk_.target + "' is not an absolute path");
@@ -246,6 +256,7 @@ private:
     std::string const& where_;
     DiskConfig disk_;
     bool old_form_ = false;
+    bool device_ = false; ///< the target is a block device, and need not say that it is in /dev
     int position_ = 0;
 };
 

@@ -15,7 +15,6 @@ namespace
 {
 
 constexpr std::uint64_t kMaxMemoryMib = 16ull * 1024 * 1024; // 16 TiB, the reach of a PV guest's page tables
-constexpr std::uint32_t kMaxVcpus = 8192;
 constexpr std::size_t kMaxNameLength = 128;
 constexpr std::size_t kMaxCommandLine = 1023; // start_info holds 1024 bytes with the final NUL
 
@@ -93,6 +92,12 @@ void check_vcpus(GuestConfig& guest)
         refuse("a guest cannot have " + std::to_string(guest.max_vcpus) + " vCPUs",
                "the limit is " + std::to_string(kMaxVcpus));
     }
+    if (guest.cpus_by_vcpu.size() > guest.max_vcpus)
+    {
+        refuse("cpus has sets for " + std::to_string(guest.cpus_by_vcpu.size()) + " vCPUs, the guest has " +
+                   std::to_string(guest.max_vcpus),
+               "give no more sets than vCPUs");
+    }
 }
 
 void check_devices(GuestConfig const& guest)
@@ -112,6 +117,35 @@ void check_devices(GuestConfig const& guest)
         {
             refuse("two network interfaces have the address " + nic.mac);
         }
+    }
+}
+
+/// Interfaces without a number take the lowest ones that are left, in their order.
+void number_nics(GuestConfig& guest)
+{
+    std::set<std::uint32_t> taken;
+    for (NicConfig const& nic : guest.nics)
+    {
+        if (nic.number && !taken.insert(*nic.number).second)
+        {
+            refuse("two network interfaces have the devid " + std::to_string(*nic.number));
+        }
+    }
+    std::uint32_t next = 0;
+    for (NicConfig& nic : guest.nics)
+    {
+        while (!nic.number)
+        {
+            if (taken.insert(next).second)
+            {
+                nic.number = next;
+            }
+            ++next;
+        }
+    }
+    if (next > kMaxNicNumber + 1)
+    {
+        refuse("a guest cannot have " + std::to_string(guest.nics.size()) + " network interfaces");
     }
 }
 
@@ -156,6 +190,7 @@ void complete_and_check(GuestConfig& guest)
                "at most " + std::to_string(kMaxCommandLine) + " fit");
     }
     check_devices(guest);
+    number_nics(guest);
 }
 
 } // namespace vm

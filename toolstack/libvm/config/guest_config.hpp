@@ -12,6 +12,12 @@
 namespace vm
 {
 
+inline constexpr std::uint32_t kMaxVcpus = 128;     ///< of one guest; the hypervisor has no more
+inline constexpr std::uint32_t kMaxCpus = 4096;     ///< that `cpus` can name; the host decides which there are
+inline constexpr std::uint32_t kMaxNicNumber = 255; ///< keeps vif<domid>.<number> within 15 characters
+inline constexpr std::uint32_t kMaxCap = 65535;     ///< the scheduler's interface has 16 bits
+inline constexpr std::uint32_t kMaxWeight = 65535;  ///< likewise
+
 /// What the toolstack does when a guest ends; the names are those of xl.cfg.
 enum class EndAction
 {
@@ -36,10 +42,11 @@ struct DiskConfig
 
 struct NicConfig
 {
-    std::string mac;               ///< empty until the guest is first created
-    std::string bridge = "xenbr0"; ///< empty: not attached to a bridge
-    std::string interface_name;    ///< empty: vif<domid>.<index>
-    std::string address;           ///< recorded in the store for the guest's agent; not enforced
+    std::optional<std::uint32_t> number; ///< in the guest and in vif<domid>.<number>; chosen if it is not given
+    std::string mac;                     ///< empty until the guest is first created
+    std::string bridge = "xenbr0";       ///< empty: not attached to a bridge
+    std::string interface_name;          ///< empty: vif<domid>.<number>
+    std::string address;                 ///< recorded in the store for the guest's agent; not enforced
     std::optional<std::uint32_t> mtu;
     std::uint64_t rate_bytes = 0; ///< bytes in each interval, 0: unlimited
     std::uint64_t rate_interval_us = 50'000;
@@ -55,12 +62,13 @@ struct GuestConfig
     std::string ramdisk;
     std::string command_line;
     std::uint64_t memory_mib = 0;
-    std::uint64_t max_memory_mib = 0;    ///< at least memory_mib
-    std::uint32_t vcpus = 1;             ///< online at boot
-    std::uint32_t max_vcpus = 1;         ///< at least vcpus
-    std::optional<std::uint32_t> weight; ///< scheduler weight, 1..65535
-    std::optional<std::uint32_t> cap;    ///< per cent of one CPU, 0: none
-    std::vector<std::uint32_t> cpus;     ///< hard affinity of every vCPU, empty: any
+    std::uint64_t max_memory_mib = 0;                     ///< at least memory_mib
+    std::uint32_t vcpus = 1;                              ///< online at boot
+    std::uint32_t max_vcpus = 1;                          ///< at least vcpus
+    std::optional<std::uint32_t> weight;                  ///< scheduler weight, 1..65535
+    std::optional<std::uint32_t> cap;                     ///< per cent of one CPU, 0: none
+    std::vector<std::uint32_t> cpus;                      ///< hard affinity of every vCPU, empty: any
+    std::vector<std::vector<std::uint32_t>> cpus_by_vcpu; ///< the same for the first vCPUs, each on its own
     EndAction on_poweroff = EndAction::Destroy;
     EndAction on_reboot = EndAction::Restart;
     EndAction on_crash = EndAction::Destroy;

@@ -37,6 +37,10 @@ Json nic_to_json(NicConfig const& nic)
 {
     Json json{{"mac", nic.mac},         {"bridge", nic.bridge},         {"interface", nic.interface_name},
               {"address", nic.address}, {"rate_bytes", nic.rate_bytes}, {"rate_interval_us", nic.rate_interval_us}};
+    if (nic.number)
+    {
+        json["devid"] = *nic.number;
+    }
     if (nic.mtu)
     {
         json["mtu"] = *nic.mtu;
@@ -53,6 +57,10 @@ NicConfig nic_from_json(Json const& json)
     nic.address = json.at("address");
     nic.rate_bytes = json.at("rate_bytes");
     nic.rate_interval_us = json.at("rate_interval_us");
+    if (json.contains("devid"))
+    {
+        nic.number = json.at("devid").get<std::uint32_t>();
+    }
     if (json.contains("mtu"))
     {
         nic.mtu = json.at("mtu").get<std::uint32_t>();
@@ -91,6 +99,7 @@ GuestConfig guest_from_json(Json const& json)
         guest.cap = json.at("cap").get<std::uint32_t>();
     }
     guest.cpus = json.at("cpus").get<std::vector<std::uint32_t>>();
+    guest.cpus_by_vcpu = json.value("cpus_by_vcpu", std::vector<std::vector<std::uint32_t>>{});
     guest.on_poweroff = action_from_json(json, "on_poweroff");
     guest.on_reboot = action_from_json(json, "on_reboot");
     guest.on_crash = action_from_json(json, "on_crash");
@@ -132,6 +141,10 @@ std::string config_to_json(GuestConfig const& guest)
               {"max_event_channels", guest.max_event_channels},
               {"disk", Json::array()},
               {"network", Json::array()}};
+    if (!guest.cpus_by_vcpu.empty())
+    {
+        json["cpus_by_vcpu"] = guest.cpus_by_vcpu;
+    }
     if (guest.weight)
     {
         json["weight"] = *guest.weight;

@@ -26,12 +26,6 @@ std::string_view trim(std::string_view text)
     return first == text.npos ? std::string_view{} : text.substr(first, last - first + 1);
 }
 
-bool is_interface_name(std::string_view name)
-{
-    return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
-           name.find_first_of("/ \t:") == name.npos;
-}
-
 /// Takes a number from the front of `text`; false if there is none.
 bool take_number(std::string_view& text, std::uint64_t& number)
 {
@@ -51,7 +45,7 @@ bool take_interval(std::string_view text, std::uint64_t& microseconds)
         return false;
     }
     std::uint64_t factor = 0;
-    if (text == "us" || text == "u")
+    if (text.empty() || text == "us" || text == "u")
     {
         factor = 1;
     }
@@ -114,19 +108,36 @@ void read_field(NicConfig& nic, std::string_view key, std::string_view value, st
             fail(where, specification, "only the control domain can serve networks");
         }
     }
-    else if (key == "script" && value != "vif-bridge")
+    else if (key == "devid")
     {
-        fail(where, specification, "scripts are not run", "name a bridge instead");
+        std::uint64_t number = 0;
+        if (!take_number(value, number) || !value.empty() || number > kMaxNicNumber)
+        {
+            fail(where, specification, "'" + text + "' is not a device number",
+                 "use 0 to " + std::to_string(kMaxNicNumber));
+        }
+        nic.number = static_cast<std::uint32_t>(number);
     }
-    else if (key != "script" && key != "type" && key != "model")
+    else if (key == "gatewaydev" || (key == "script" && value.substr(value.rfind('/') + 1) != "vif-bridge"))
     {
-        fail(
-            where, specification, "unknown key '" + std::string(key) + "'",
-            did_you_mean(key, {"mac", "bridge", "vifname", "ip", "mtu", "rate", "backend", "script", "type", "model"}));
+        fail(where, specification, "scripts are not run, so an interface can be added to a bridge only",
+             "name a bridge instead");
+    }
+    else if (key != "script" && key != "type" && key != "model" && key != "trusted")
+    {
+        fail(where, specification, "unknown key '" + std::string(key) + "'",
+             did_you_mean(key, {"mac", "bridge", "vifname", "ip", "mtu", "rate", "devid", "backend", "script", "type",
+                                "model", "trusted"}));
     }
 }
 
 } // namespace
+
+bool is_interface_name(std::string_view name)
+{
+    return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
+           name.find_first_of("/ \t:") == name.npos;
+}
 
 std::optional<std::string> normalise_mac(std::string_view text)
 {
@@ -208,6 +219,10 @@ NicConfig parse_nic(std::string const& specification, std::string const& where)
         std::string_view const field = trim(rest.substr(0, comma));
         rest = comma == rest.npos ? std::string_view{} : rest.substr(comma + 1);
         std::size_t const equals = field.find('=');
+        if (field == "trusted" || field == "untrusted")
+        {
+            continue; // for the guest to know; back ends here are those of the control domain
+        }
         if (equals == field.npos)
         {
             fail(where, specification, "'" + std::string(field) + "' is not of the form key=value");

@@ -180,6 +180,10 @@ NicConfig read_nic(toml::table const& table, std::string const& source)
     reader.text("address", nic.address);
     reader.text("rate", rate);
     auto const mtu = reader.number("mtu", 68, 65535);
+    if (auto const number = reader.number("devid", 0, kMaxNicNumber))
+    {
+        nic.number = static_cast<std::uint32_t>(*number);
+    }
     reader.finish();
     if (mtu)
     {
@@ -193,6 +197,13 @@ NicConfig read_nic(toml::table const& table, std::string const& source)
             reader.fail("mac", "'" + nic.mac + "' is not a usable address");
         }
         nic.mac = *mac;
+    }
+    for (auto const& [key, name] : {std::pair("bridge", nic.bridge), std::pair("interface", nic.interface_name)})
+    {
+        if (!name.empty() && !is_interface_name(name))
+        {
+            reader.fail(key, "'" + name + "' is not an interface name", "at most 15 characters");
+        }
     }
     if (!rate.empty() && !parse_rate(rate, nic))
     {
@@ -231,13 +242,13 @@ void read_guest(TableReader& reader, GuestConfig& guest)
     reader.text("cmdline", guest.command_line);
     reader.memory("memory", guest.memory_mib);
     reader.memory("maxmem", guest.max_memory_mib);
-    guest.vcpus = static_cast<std::uint32_t>(reader.number("vcpus", 1, 8192).value_or(1));
-    guest.max_vcpus = static_cast<std::uint32_t>(reader.number("maxvcpus", 1, 8192).value_or(guest.vcpus));
-    if (auto const weight = reader.number("weight", 1, 65535))
+    guest.vcpus = static_cast<std::uint32_t>(reader.number("vcpus", 1, kMaxVcpus).value_or(1));
+    guest.max_vcpus = static_cast<std::uint32_t>(reader.number("maxvcpus", 1, kMaxVcpus).value_or(guest.vcpus));
+    if (auto const weight = reader.number("weight", 1, kMaxWeight))
     {
         guest.weight = static_cast<std::uint32_t>(*weight);
     }
-    if (auto const cap = reader.number("cap", 0, 819200))
+    if (auto const cap = reader.number("cap", 0, kMaxCap))
     {
         guest.cap = static_cast<std::uint32_t>(*cap);
     }
@@ -247,7 +258,7 @@ void read_guest(TableReader& reader, GuestConfig& guest)
         for (std::size_t index = 0; array && index < array->size(); ++index)
         {
             auto const cpu = array->get(index)->value_exact<std::int64_t>().value_or(-1);
-            if (cpu < 0 || cpu > 4095)
+            if (cpu < 0 || cpu >= kMaxCpus)
             {
                 array = nullptr;
                 break;

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The keys of xl.cfg: what each means for a PV guest, which have no effect here, and which cannot be honoured.
+// The keys of xl.cfg: what each means for a PV guest.
 #include "config/load.hpp"
 
 #include "base/error.hpp"
 #include "config/device_spec.hpp"
 #include "config/suggest.hpp"
+#include "config/xl_keys.hpp"
 #include "config/xl_syntax.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 
 namespace vm
 {
@@ -60,7 +63,8 @@ std::int64_t number_of(Context const& context, XlValue const& value, std::string
     {
         auto const* text = value.string();
         char const* const end = text ? text->data() + text->size() : nullptr;
-        if (!text || text->empty() || std::from_chars(text->data(), end, number).ptr != end)
+        auto const result = text ? std::from_chars(text->data(), end, number) : std::from_chars_result{};
+        if (!text || text->empty() || result.ec != std::errc() || result.ptr != end)
         {
             fail(context, value, key, "must be a whole number");
         }
@@ -108,51 +112,81 @@ EndAction action_of(Context const& context, XlValue const& value, std::string co
     return *action;
 }
 
-std::vector<std::uint32_t> cpus_from_text(Context const& context, XlValue const& value, std::string const& text)
+[[noreturn]] void bad_cpus(Context const& context, XlValue const& value, std::string const& text)
 {
-    std::vector<std::uint32_t> cpus;
-    if (text == "all")
+    bool const by_name = text.find("node") != text.npos || text.find("pool") != text.npos;
+    fail(context, value, "cpus", "'" + text + "' is not a list of CPUs",
+         by_name ? "name the CPUs themselves: 0-3,5" : "write it as 0-3,^1,5");
+}
+
+/// Takes one member of the list, "3", "0-3" or either after "^", into the set.
+void read_cpu_range(Context const& context, XlValue const& value, std::string const& whole, std::string_view text,
+                    std::set<std::uint32_t>& cpus)
+{
+    bool const remove = text.starts_with('^');
+    text.remove_prefix(remove ? 1 : 0);
+    char const* const end = text.data() + text.size();
+    std::uint32_t first = 0;
+    auto step = std::from_chars(text.data(), end, first);
+    std::uint32_t last = first;
+    if (step.ec == std::errc() && step.ptr != end && *step.ptr == '-')
     {
-        return cpus;
+        step = std::from_chars(step.ptr + 1, end, last);
     }
-    char const* cursor = text.data();
-    char const* const end = cursor + text.size();
-    while (cursor != end)
+    if (step.ec != std::errc() || step.ptr != end || last < first || last >= kMaxCpus)
     {
-        std::uint32_t first = 0;
-        auto step = std::from_chars(cursor, end, first);
-        std::uint32_t last = first;
-        if (step.ec == std::errc() && step.ptr != end && *step.ptr == '-')
-        {
-            step = std::from_chars(step.ptr + 1, end, last);
-        }
-        bool const separated = step.ptr == end || (*step.ptr == ',' && step.ptr + 1 != end);
-        if (step.ec != std::errc() || last < first || last > 4095 || !separated)
-        {
-            fail(context, value, "cpus", "'" + text + "' is not a list of CPUs", "write it as 0-3,5");
-        }
-        for (std::uint32_t cpu = first; cpu <= last; ++cpu)
-        {
-            cpus.push_back(cpu);
-        }
-        cursor = step.ptr == end ? end : step.ptr + 1;
+        bad_cpus(context, value, whole);
+    }
+    for (std::uint32_t cpu = first; cpu <= last; ++cpu)
+    {
+        remove ? void(cpus.erase(cpu)) : void(cpus.insert(cpu));
+    }
+}
+
+std::set<std::uint32_t> cpus_from_text(Context const& context, XlValue const& value, std::string const& text)
+{
+    std::set<std::uint32_t> cpus;
+    std::string compact = text;
+    std::erase_if(compact, [](char character) { return character == ' ' || character == '\t'; });
+    for (std::size_t start = 0; start <= compact.size();)
+    {
+        std::size_t const comma = std::min(compact.find(',', start), compact.size());
+        read_cpu_range(context, value, text, std::string_view(compact).substr(start, comma - start), cpus);
+        start = comma + 1;
+    }
+    if (cpus.empty())
+    {
+        fail(context, value, "cpus", "'" + text + "' leaves no CPU");
     }
     return cpus;
 }
 
-void read_cpus(Context& context, XlValue const& value)
+/// One set of CPUs; empty: any.
+std::vector<std::uint32_t> cpus_of(Context const& context, XlValue const& value)
 {
-    if (auto const* text = value.string())
-    {
-        context.guest.cpus = cpus_from_text(context, value, *text);
-        return;
-    }
     if (value.number())
     {
-        context.guest.cpus = {static_cast<std::uint32_t>(number_of(context, value, "cpus", 0, 4095))};
+        return {static_cast<std::uint32_t>(number_of(context, value, "cpus", 0, kMaxCpus - 1))};
+    }
+    std::string const text = text_of(context, value, "cpus");
+    std::set<std::uint32_t> const cpus =
+        text == "all" ? std::set<std::uint32_t>{} : cpus_from_text(context, value, text);
+    return {cpus.begin(), cpus.end()};
+}
+
+/// A list gives each vCPU its own set.
+void read_cpus(Context& context, XlValue const& value)
+{
+    auto const* list = value.list();
+    if (!list)
+    {
+        context.guest.cpus = cpus_of(context, value);
         return;
     }
-    fail(context, value, "cpus", "one CPU per vCPU is not supported", "give one set for all vCPUs: cpus = \"0-3\"");
+    for (XlValue const& item : *list)
+    {
+        context.guest.cpus_by_vcpu.push_back(cpus_of(context, item));
+    }
 }
 
 void require_pv(Context const& context, XlValue const& value, std::string const& key)
@@ -243,11 +277,11 @@ std::map<std::string, Handler, std::less<>> const& handlers()
         {"extra", [](auto& context, auto& value, auto& key) { context.extra = text_of(context, value, key); }},
         {"memory", memory_field(&GuestConfig::memory_mib)},
         {"maxmem", memory_field(&GuestConfig::max_memory_mib)},
-        {"vcpus", number_field(&GuestConfig::vcpus, 1, 8192)},
-        {"maxvcpus", number_field(&GuestConfig::max_vcpus, 1, 8192)},
+        {"vcpus", number_field(&GuestConfig::vcpus, 1, kMaxVcpus)},
+        {"maxvcpus", number_field(&GuestConfig::max_vcpus, 1, kMaxVcpus)},
         {"cpus", [](auto& context, auto& value, auto&) { read_cpus(context, value); }},
-        {"cpu_weight", number_field(&GuestConfig::weight, 1, 65535)},
-        {"cap", number_field(&GuestConfig::cap, 0, 819200)},
+        {"cpu_weight", number_field(&GuestConfig::weight, 1, kMaxWeight)},
+        {"cap", number_field(&GuestConfig::cap, 0, kMaxCap)},
         {"on_poweroff", action_field(&GuestConfig::on_poweroff)},
         {"on_reboot", action_field(&GuestConfig::on_reboot)},
         {"on_crash", action_field(&GuestConfig::on_crash)},
@@ -261,95 +295,13 @@ std::map<std::string, Handler, std::less<>> const& handlers()
     return table;
 }
 
-/// Keys that xl knows and that change nothing for a PV guest here: accepted with a warning.
-constexpr std::string_view kIgnored[] = {
-    "acpi",
-    "apic",
-    "autoballoon",
-    "claim_mode",
-    "driver_domain",
-    "keymap",
-    "localtime",
-    "nomigrate",
-    "on_soft_reset",
-    "on_xend_start",
-    "on_xend_stop",
-    "pae",
-    "pool",
-    "rtc_timeoffset",
-    "serial",
-    "shadow_memory",
-    "suppress_spurious_page_faults",
-    "tsc_mode",
-    "vfb",
-    "vga",
-    "vnc",
-    "vncconsole",
-    "vnclisten",
-    "vncpasswd",
-    "vncunused",
-    "sdl",
-    "stdvga",
-    "usb",
-    "usbdevice",
-    "videoram",
-    "xen_platform_pci",
-    "vuart",
-    "xend_suspend_evtchn_compat",
-};
-
-/// Keys that xl knows and that a guest may depend on: refused, since ignoring them would change what the guest is.
-constexpr std::string_view kRefused[] = {
-    "altp2m",
-    "argo",
-    "bios",
-    "boot",
-    "bootloader",
-    "bootloader_args",
-    "channel",
-    "cpuid",
-    "cpus_soft",
-    "device_model_override",
-    "device_tree",
-    "dtdev",
-    "firmware",
-    "gfx_passthru",
-    "hvm",
-    "hap",
-    "init_seclabel",
-    "iomem",
-    "ioports",
-    "irqs",
-    "loader",
-    "nestedhvm",
-    "p9",
-    "passthrough",
-    "pci",
-    "pvh",
-    "pvshim",
-    "seclabel",
-    "tpm",
-    "usbctrl",
-    "usbdev",
-    "vdispl",
-    "viommu",
-    "vkb",
-    "vnuma",
-    "vpmu",
-    "vsnd",
-    "vtpm",
-};
-
 [[noreturn]] void unknown_key(Context const& context, XlAssignment const& assignment)
 {
-    for (std::string_view const refused : kRefused)
+    if (xl_key_kind(assignment.key) == XlKeyKind::Refused)
     {
-        if (assignment.key == refused)
-        {
-            bool const loader = assignment.key == "bootloader" || assignment.key == "loader";
-            fail(context, assignment.value, assignment.key, "this key of xl.cfg is not supported",
-                 loader ? "name kernel= and ramdisk= in the control domain instead" : "remove it");
-        }
+        bool const loader = assignment.key == "bootloader" || assignment.key == "loader";
+        fail(context, assignment.value, assignment.key, "this key of xl.cfg is not supported",
+             loader ? "name kernel= and ramdisk= in the control domain instead" : "remove it");
     }
     std::vector<std::string_view> known;
     for (auto const& entry : handlers())
@@ -423,8 +375,7 @@ ParsedConfig parse_xl_config(std::string_view text, std::string const& source)
             handler->second(context, assignment.value, key);
             continue;
         }
-        bool const ignored = std::find(std::begin(kIgnored), std::end(kIgnored), key) != std::end(kIgnored);
-        if (!ignored)
+        if (xl_key_kind(key) != XlKeyKind::Ignored)
         {
             unknown_key(context, assignment);
         }

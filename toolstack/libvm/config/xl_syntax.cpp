@@ -194,6 +194,10 @@ private:
             base = 16;
             position_ += 2;
         }
+        else if (peek() == '0')
+        {
+            base = 8; // as the manual of xl.cfg says
+        }
         std::int64_t number = 0;
         char const* const begin = text_.data() + position_;
         auto const [end, error] = std::from_chars(begin, text_.data() + text_.size(), number, base);

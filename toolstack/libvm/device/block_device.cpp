@@ -50,10 +50,19 @@ Target open_target(DiskConfig const& disk)
     return target;
 }
 
-/// What the kernel says is behind a loop device; nothing if the device is free.
-std::optional<std::string> backing_file(std::string const& node)
+/// What is behind a loop device; nothing if the device is free.
+std::optional<loop_info64> loop_status(UniqueFd const& loop)
 {
-    return read_attribute("/sys/block/" + node.substr(node.rfind('/') + 1) + "/loop/backing_file");
+    loop_info64 info = {};
+    if (::ioctl(loop.get(), LOOP_GET_STATUS64, &info) == 0)
+    {
+        return info;
+    }
+    if (errno == ENXIO)
+    {
+        return std::nullopt;
+    }
+    throw system_error("cannot read the state of a loop device", errno);
 }
 
 /// Binds `target` to some free loop device; another process may take the offered one, then the next is tried.
@@ -81,7 +90,8 @@ AttachedDisk attach_loop(DiskConfig const& disk, Target const& target, UniqueFd&
         {
             attached.major = major(status.st_rdev);
             attached.minor = minor(status.st_rdev);
-            attached.backing = backing_file(attached.node).value_or(disk.target);
+            attached.file_device = target.status.st_dev;
+            attached.file_inode = target.status.st_ino;
             hold = std::move(loop);
             return attached;
         }
@@ -92,6 +102,18 @@ AttachedDisk attach_loop(DiskConfig const& disk, Target const& target, UniqueFd&
         }
     }
     throw Error(ExitCode::NoResources, "disk " + disk.device + ": loop devices are taken faster than they are found");
+}
+
+/// The disk's loop device, open, if it still has the disk's file.
+UniqueFd open_if_bound(AttachedDisk const& disk)
+{
+    if (!disk.loop)
+    {
+        return {};
+    }
+    UniqueFd loop = open_file(disk.node, O_RDONLY);
+    auto const bound = loop_status(loop);
+    return bound && is_file_of(disk, *bound) ? std::move(loop) : UniqueFd();
 }
 
 } // namespace
@@ -129,39 +151,39 @@ AttachedDisk attach_disk(DiskConfig const& disk, UniqueFd& hold)
 
 void keep_disk(UniqueFd const& hold)
 {
-    loop_info64 info = {};
     if (!hold)
     {
         return; // a block device: nothing was set up
     }
-    if (::ioctl(hold.get(), LOOP_GET_STATUS64, &info) != 0)
+    auto info = loop_status(hold);
+    if (!info)
     {
-        throw system_error("cannot read the state of a loop device", errno);
+        throw Error(ExitCode::Failed, "a loop device was taken down while it was set up");
     }
-    info.lo_flags &= ~static_cast<__u32>(LO_FLAGS_AUTOCLEAR);
-    if (::ioctl(hold.get(), LOOP_SET_STATUS64, &info) != 0)
+    info->lo_flags &= ~static_cast<__u32>(LO_FLAGS_AUTOCLEAR);
+    if (::ioctl(hold.get(), LOOP_SET_STATUS64, &*info) != 0)
     {
         throw system_error("cannot make a loop device last", errno);
     }
 }
 
+bool is_file_of(AttachedDisk const& disk, loop_info64 const& bound)
+{
+    return bound.lo_device == disk.file_device && bound.lo_inode == disk.file_inode;
+}
+
 bool disk_is_bound(AttachedDisk const& disk)
 {
-    if (!disk.loop)
-    {
-        return false;
-    }
-    auto const bound = backing_file(disk.node);
-    return bound && bound->starts_with(disk.backing); // " (deleted)" may follow
+    return static_cast<bool>(open_if_bound(disk));
 }
 
 void detach_disk(AttachedDisk const& disk)
 {
-    if (!disk_is_bound(disk))
+    UniqueFd const loop = open_if_bound(disk);
+    if (!loop)
     {
         return; // never ours, gone already, or somebody else's by now
     }
-    UniqueFd const loop = open_file(disk.node, O_RDONLY);
     if (::ioctl(loop.get(), LOOP_CLR_FD) != 0 && errno != ENXIO)
     {
         throw system_error("cannot take down " + disk.node, errno);

@@ -6,6 +6,7 @@
 #include "config/guest_config.hpp"
 #include "store/layout.hpp"
 
+#include <linux/loop.h>
 #include <string>
 
 namespace vm
@@ -27,6 +28,9 @@ void keep_disk(UniqueFd const& hold);
 
 /// Takes the loop device down again; done at once if nobody has it open, else when its last user closes it.
 void detach_disk(AttachedDisk const& disk);
+
+/// Whether what the kernel says of a bound loop device is the disk's file, which may have been renamed.
+bool is_file_of(AttachedDisk const& disk, loop_info64 const& bound);
 
 /// Whether the disk's loop device, if it has one, is still bound to the disk's file.
 bool disk_is_bound(AttachedDisk const& disk);

@@ -88,7 +88,7 @@ void check_backend_driver(std::string const& kind)
     if (::access((std::string(kBus) + "/drivers/" + kind).c_str(), F_OK) != 0)
     {
         std::string const module = kind == "vbd" ? "xen-blkback" : "xen-netback";
-        throw Error(ExitCode::NotFound, "the kernel has no back end for " + kind + " devices",
+        throw Error(ExitCode::Usage, "the kernel has no back end for " + kind + " devices",
                     "load it: modprobe " + module);
     }
 }

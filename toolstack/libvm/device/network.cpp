@@ -112,18 +112,21 @@ void plug_interface(std::string const& name, std::string const& new_name, std::s
         std::memcpy(request.ifr_newname, renamed.ifr_name, IFNAMSIZ);
         control(socket, SIOCSIFNAME, request, "cannot rename " + name + " to " + new_name);
     }
+    if (!bridge.empty() && mtu == 0)
+    {
+        ifreq request = request_for(bridge);
+        control(socket, SIOCGIFMTU, request, "cannot read the MTU of " + bridge);
+        mtu = static_cast<std::uint32_t>(request.ifr_mtu);
+    }
+    if (mtu != 0)
+    {
+        ifreq request = request_for(new_name);
+        request.ifr_mtu = static_cast<int>(mtu);
+        control(socket, SIOCSIFMTU, request, "cannot set the MTU of " + new_name);
+    }
     if (!bridge.empty())
     {
         ifreq request = request_for(bridge);
-        if (mtu == 0)
-        {
-            control(socket, SIOCGIFMTU, request, "cannot read the MTU of " + bridge);
-            mtu = static_cast<std::uint32_t>(request.ifr_mtu);
-        }
-        request = request_for(new_name);
-        request.ifr_mtu = static_cast<int>(mtu);
-        control(socket, SIOCSIFMTU, request, "cannot set the MTU of " + new_name);
-        request = request_for(bridge);
         request.ifr_ifindex = static_cast<int>(::if_nametoindex(new_name.c_str()));
         if (::ioctl(socket.get(), SIOCBRADDIF, &request) != 0 && errno != EBUSY)
         {

@@ -3,7 +3,6 @@
 #include "domain/lifecycle.hpp"
 
 #include "base/error.hpp"
-#include "base/undo.hpp"
 #include "device/block_device.hpp"
 #include "device/kernel_events.hpp"
 #include "device/network.hpp"
@@ -14,6 +13,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <exception>
 #include <memory>
 
 namespace vm
@@ -71,7 +71,22 @@ void check_devices(GuestConfig const& guest)
     }
 }
 
-/// One creation; each step pushes how to undo it before the next begins.
+/// All checks that cost little. (The images are read once only, by whoever needs them.)
+void check_surroundings(Host& host, GuestConfig const& guest)
+{
+    check_images(guest);
+    check_name_is_free(host, guest.name);
+    host.registry.check_claims(guest, host.liveness());
+    check_devices(guest);
+    check_memory(host.hypervisor, guest);
+    host.hypervisor.check_cpus(guest.cpus);
+    for (auto const& cpus : guest.cpus_by_vcpu)
+    {
+        host.hypervisor.check_cpus(cpus);
+    }
+}
+
+/// One creation. From the moment its domain exists it is taken back as any guest is taken away.
 class Creation
 {
 public:
@@ -82,19 +97,26 @@ public:
         record_.quick_restarts = options.quick_restarts;
     }
 
-    GuestRecord run();
+    /// `signals` break it off between steps, where everything can be taken back; null if nothing may.
+    GuestRecord run(SignalGuard* signals);
 
-    /// Undoes what was done; what could not be undone.
-    std::vector<std::string> roll_back()
+    /// Takes back what was made. Throws Error(Partial) for what could not be.
+    void roll_back()
     {
-        undo_.roll_back();
-        return undo_.failures();
+        if (made_)
+        {
+            end_guest(host_, record_.domain, *record_.config.uuid, &record_);
+        }
+        if (announcement_)
+        {
+            host_.registry.unannounce(*record_.config.uuid);
+        }
     }
 
 private:
     void fill_in();
     void make_domain();
-    void claim();
+    void set_up_domain();
     void attach_disks();
     void announce_devices();
     void plug_interfaces();
@@ -105,8 +127,9 @@ private:
     GuestRecord record_;
     GuestRings rings_;
     std::unique_ptr<InterfaceWatch> interfaces_;
+    std::optional<Registry::Lock> announcement_;
     std::optional<Registry::Lock> guest_lock_;
-    UndoStack undo_;
+    bool made_ = false; ///< there is a domain
 };
 
 void Creation::fill_in()
@@ -124,20 +147,36 @@ void Creation::fill_in()
     }
 }
 
+/// A domain is announced before it exists and on record at once, so that somebody finds it whenever we are killed.
 void Creation::make_domain()
 {
     GuestConfig const& guest = record_.config;
-    Hypervisor const& hypervisor = host_.hypervisor;
-    record_.domain = hypervisor.create(
+    announcement_.emplace(host_.registry.announce(*guest.uuid));
+    auto const lock = host_.registry.lock();
+    record_.domain = host_.hypervisor.create(
         {*guest.uuid, guest.max_vcpus, guest.max_event_channels, guest.max_grant_frames, guest.max_maptrack_frames});
-    undo_.push([this] { destroy_domain(host_, record_.domain, *record_.config.uuid); });
+    made_ = true;
+    guest_lock_.emplace(host_.registry.lock_guest(record_.domain));
+    host_.registry.claim(record_, host_.liveness());
+    host_.registry.unannounce(*guest.uuid);
+    announcement_.reset();
+}
+
+void Creation::set_up_domain()
+{
+    GuestConfig const& guest = record_.config;
+    Hypervisor const& hypervisor = host_.hypervisor;
     DomainId const domain = record_.domain;
     hypervisor.set_vcpus(domain, guest.max_vcpus);
     hypervisor.set_max_memory(domain, guest.max_memory_mib * 1024 + kMemorySlackKib);
     hypervisor.set_memory_map(domain, guest.max_memory_mib * 1024);
-    if (!guest.cpus.empty())
+    for (std::uint32_t vcpu = 0; vcpu < guest.max_vcpus; ++vcpu)
     {
-        hypervisor.set_affinity(domain, guest.max_vcpus, guest.cpus);
+        auto const& cpus = vcpu < guest.cpus_by_vcpu.size() ? guest.cpus_by_vcpu[vcpu] : guest.cpus;
+        if (!cpus.empty())
+        {
+            hypervisor.set_affinity(domain, vcpu, cpus);
+        }
     }
     if (guest.weight || guest.cap)
     {
@@ -148,25 +187,12 @@ void Creation::make_domain()
     rings_.console_port = hypervisor.allocate_event_channel(domain, kControlDomain);
 }
 
-void Creation::claim()
-{
-    guest_lock_.emplace(host_.registry.lock_guest(record_.domain));
-    undo_.push([this] {
-        auto const lock = host_.registry.lock();
-        host_.registry.remove(record_);
-    });
-    auto const lock = host_.registry.lock();
-    host_.registry.claim(record_, host_.liveness());
-}
-
 void Creation::attach_disks()
 {
     std::vector<UniqueFd> holds; // until they are on record; closed before any of them is undone
     for (DiskConfig const& disk : record_.config.disks)
     {
-        AttachedDisk const attached = attach_disk(disk, holds.emplace_back());
-        record_.disks.push_back(attached);
-        undo_.push([attached] { release_disks({attached}); });
+        record_.disks.push_back(attach_disk(disk, holds.emplace_back()));
     }
     if (!record_.disks.empty())
     {
@@ -187,63 +213,64 @@ void Creation::announce_devices()
     {
         add_disk_nodes(batch, record_.domain, guest, disk);
     }
-    for (std::uint32_t index = 0; index < guest.nics.size(); ++index)
+    for (NicConfig const& nic : guest.nics)
     {
-        add_nic_nodes(batch, record_.domain, guest, index);
+        add_nic_nodes(batch, record_.domain, guest, nic);
     }
     if (!guest.nics.empty())
     {
         interfaces_ = std::make_unique<InterfaceWatch>();
     }
-    undo_.push([this] { remove_nodes(host_, record_.domain, *record_.config.uuid); });
     host_.store.run_transaction(batch);
 }
 
 void Creation::plug_interfaces()
 {
     StoreBatch batch;
-    auto const& nics = record_.config.nics;
-    for (std::uint32_t index = 0; index < nics.size(); ++index)
+    for (NicConfig const& nic : record_.config.nics)
     {
-        std::string const name = "vif" + std::to_string(record_.domain) + "." + std::to_string(index);
+        std::string const back = backend_path(record_.domain, "vif", nic.number.value_or(0));
+        std::string const name = first_interface_name(record_.domain, nic);
         if (!interfaces_->wait_for(name, kInterfaceLimit))
         {
-            std::string const said =
-                host_.store.read(backend_path(record_.domain, "vif", index) + "/error").value_or("");
+            std::string const said = host_.store.read(back + "/error").value_or("");
             throw Error(ExitCode::Timeout,
                         "the interface " + name + " did not appear" + (said.empty() ? "" : ": " + said),
                         "see the control domain's kernel log");
         }
-        plug_interface(name, interface_name(record_.domain, index, nics[index]), nics[index].bridge,
-                       nics[index].mtu.value_or(0));
-        batch.write(backend_path(record_.domain, "vif", index) + "/hotplug-status", "connected");
+        plug_interface(name, interface_name(record_.domain, nic), nic.bridge, nic.mtu.value_or(0));
+        batch.write(back + "/hotplug-status", "connected");
     }
     add_ring_nodes(batch, record_.domain, rings_);
     host_.store.run(batch);
 }
 
-GuestRecord Creation::run()
+GuestRecord Creation::run(SignalGuard* signals)
 {
+    auto const safe_point = [signals] {
+        if (signals)
+        {
+            signals->check();
+        }
+    };
     fill_in();
-    SignalGuard const signals; // an interrupt is noticed between steps, where everything can be undone
     GuestImage image(host_.hypervisor, record_.config);
-    signals.check();
+    safe_point();
     make_domain();
-    claim();
+    set_up_domain();
     attach_disks();
     announce_devices();
-    signals.check();
+    safe_point();
     image.build(record_.domain, rings_);
-    signals.check();
+    safe_point();
     plug_interfaces();
     record_.phase = GuestRecord::Phase::Running;
     host_.registry.write(record_);
-    signals.check();
+    safe_point();
     if (!options_.start_paused)
     {
         host_.hypervisor.unpause(record_.domain);
     }
-    undo_.commit();
     return record_;
 }
 
@@ -259,34 +286,31 @@ IsAlive Host::liveness() const
 
 void check_guest(Host& host, GuestConfig const& guest)
 {
-    check_images(guest);
-    check_name_is_free(host, guest.name);
-    host.registry.check_claims(guest, host.liveness());
-    check_devices(guest);
-    check_memory(host.hypervisor, guest);
+    check_surroundings(host, guest);
+    GuestImage const image(host.hypervisor, guest);
 }
 
 GuestRecord create_guest(Host& host, GuestConfig const& guest, CreateOptions const& options)
 {
-    check_guest(host, guest);
+    SignalGuard signals; // until all is taken back, should it come to that
+    check_surroundings(host, guest);
     Creation creation(host, guest, options);
     try
     {
-        return creation.run();
+        return creation.run(options.interruptible ? &signals : nullptr);
     }
-    catch (Error const& error)
+    catch (std::exception const& failure)
     {
-        auto const left = creation.roll_back();
-        if (left.empty())
+        try
         {
-            throw;
+            creation.roll_back();
         }
-        std::string cause = error.what();
-        for (std::string const& failure : left)
+        catch (std::exception const& left)
         {
-            cause += "; while taking it back: " + failure;
+            throw Error(ExitCode::Partial, std::string(failure.what()) + "; while taking it back: " + left.what(),
+                        "vmctl list shows what is left, vmctl destroy takes it away");
         }
-        throw Error(ExitCode::Partial, cause, "look for what is left with vmctl list --all");
+        throw;
     }
 }
 

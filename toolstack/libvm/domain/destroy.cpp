@@ -5,6 +5,8 @@
 #include "base/error.hpp"
 #include "domain/teardown.hpp"
 
+#include <exception>
+
 namespace vm
 {
 namespace
@@ -21,7 +23,7 @@ public:
         {
             step();
         }
-        catch (Error const& error)
+        catch (std::exception const& error)
         {
             failures_ += (failures_.empty() ? "" : "; ") + std::string(error.what());
         }
@@ -40,7 +42,9 @@ private:
     std::string failures_;
 };
 
-void end_guest(Host& host, DomainId domain, Uuid const& uuid, GuestRecord const* record)
+} // namespace
+
+void end_guest(Host& host, DomainId domain, Uuid const& uuid, GuestRecord const* record, std::chrono::seconds patience)
 {
     Steps steps;
     auto const info = host.hypervisor.domain(domain);
@@ -52,7 +56,7 @@ void end_guest(Host& host, DomainId domain, Uuid const& uuid, GuestRecord const*
     steps.run([&] { remove_nodes(host, domain, uuid); });
     if (exists)
     {
-        steps.run([&] { destroy_domain(host, domain, uuid); });
+        steps.run([&] { destroy_domain(host, domain, uuid, patience); });
     }
     if (record)
     {
@@ -66,13 +70,11 @@ void end_guest(Host& host, DomainId domain, Uuid const& uuid, GuestRecord const*
     }
 }
 
-} // namespace
-
-bool destroy_guest(Host& host, DomainId domain, Uuid const& uuid)
+bool destroy_guest(Host& host, DomainId domain, Uuid const& uuid, std::chrono::seconds patience)
 {
     if (!host.registry.read(domain))
     {
-        end_guest(host, domain, uuid, nullptr);
+        end_guest(host, domain, uuid, nullptr, patience);
         return true;
     }
     auto const lock = host.registry.lock_guest(domain);
@@ -82,7 +84,7 @@ bool destroy_guest(Host& host, DomainId domain, Uuid const& uuid)
         host.registry.forget_lock(domain);
         return false;
     }
-    end_guest(host, domain, uuid, &*record);
+    end_guest(host, domain, uuid, &*record, patience);
     return true;
 }
 

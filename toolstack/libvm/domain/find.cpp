@@ -13,19 +13,21 @@ namespace vm
 namespace
 {
 
-std::optional<GuestRecord> record_of(Host const& host, DomainInfo const& info)
-{
-    auto record = host.registry.read(info.id);
-    if (record && record->config.uuid != info.uuid)
-    {
-        return std::nullopt; // of an earlier domain with the same number
-    }
-    return record;
-}
-
 FoundGuest describe(Host& host, DomainInfo const& info)
 {
-    FoundGuest guest{info, {}, record_of(host, info)};
+    FoundGuest guest{info, {}, std::nullopt, {}};
+    try
+    {
+        guest.record = host.registry.read(info.id);
+    }
+    catch (Error const& error)
+    {
+        guest.damage = error.what(); // one guest's record does not keep the others from being found
+    }
+    if (guest.record && guest.record->config.uuid != info.uuid)
+    {
+        guest.record.reset(); // of an earlier domain with the same number
+    }
     guest.name =
         guest.record ? guest.record->config.name : host.store.read(domain_path(info.id) + "/name").value_or("");
     if (guest.name.empty() && info.id == kControlDomain)
@@ -99,11 +101,8 @@ void check_name_is_free(Host& host, std::string const& name)
     std::sort(ours.begin(), ours.end());
     for (DomainInfo const& info : host.hypervisor.domains())
     {
-        if (std::binary_search(ours.begin(), ours.end(), info.id) && record_of(host, info))
-        {
-            continue;
-        }
-        if (describe(host, info).name == name)
+        bool const is_ours = std::binary_search(ours.begin(), ours.end(), info.id);
+        if (!is_ours && host.store.read(domain_path(info.id) + "/name") == name)
         {
             throw Error(ExitCode::WrongState, "the name '" + name + "' is in use by domain " + std::to_string(info.id),
                         "choose another name");

@@ -15,7 +15,8 @@ struct FoundGuest
 {
     DomainInfo info;
     std::string name;
-    std::optional<GuestRecord> record; ///< not for guests of other toolstacks
+    std::optional<GuestRecord> record; ///< not for guests of other toolstacks, nor if it is damaged
+    std::string damage;                ///< what is wrong with the record, empty: nothing
 };
 
 /// Throws Error(NotFound), with a hint if a similar name exists.

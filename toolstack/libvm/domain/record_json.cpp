@@ -52,7 +52,8 @@ std::string record_to_json(GuestRecord const& record)
                                         {"major", disk.major},
                                         {"minor", disk.minor},
                                         {"loop", disk.loop},
-                                        {"backing", disk.backing}});
+                                        {"file_device", disk.file_device},
+                                        {"file_inode", disk.file_inode}});
     }
     return json.dump() + "\n";
 }
@@ -84,7 +85,8 @@ GuestRecord record_from_json(std::string const& text)
             disk.major = entry.at("major");
             disk.minor = entry.at("minor");
             disk.loop = entry.at("loop");
-            disk.backing = entry.at("backing");
+            disk.file_device = entry.value("file_device", std::uint64_t{0});
+            disk.file_inode = entry.value("file_inode", std::uint64_t{0});
             record.disks.push_back(disk);
         }
         if (!record.config.uuid)

@@ -104,6 +104,11 @@ std::string Registry::record_path(DomainId domain) const
     return root_ + "/guests/" + std::to_string(domain) + ".json";
 }
 
+std::string Registry::restart_path(std::string const& name) const
+{
+    return root_ + "/restarts/" + name + ".json";
+}
+
 std::string Registry::lock_directory() const
 {
     return root_ + "/locks";
@@ -132,7 +137,11 @@ void Registry::write(GuestRecord const& record) const
 
 std::optional<GuestRecord> Registry::read(DomainId domain) const
 {
-    std::string const path = record_path(domain);
+    return read_record(record_path(domain));
+}
+
+std::optional<GuestRecord> Registry::read_record(std::string const& path)
+{
     if (::access(path.c_str(), F_OK) != 0)
     {
         return std::nullopt;
@@ -147,8 +156,14 @@ std::optional<GuestRecord> Registry::read(DomainId domain) const
         {
             return std::nullopt; // removed in between
         }
-        throw Error(error.code(), path + ": " + error.what(), error.hint());
+        throw Error(error.code(), path + ": " + error.what(),
+                    "repair the file; without it the guest can be destroyed, but its loop devices stay (see losetup)");
     }
+}
+
+bool Registry::has_record(DomainId domain) const
+{
+    return ::access(record_path(domain).c_str(), F_OK) == 0;
 }
 
 std::vector<DomainId> Registry::list() const
@@ -171,6 +186,12 @@ std::optional<DomainId> Registry::find_name(std::string const& name) const
 {
     auto const text = read_attribute(name_path(name));
     return text ? parse_domain(*text) : std::nullopt;
+}
+
+bool Registry::name_is_taken(std::string const& name, IsAlive const& alive) const
+{
+    auto const holder = find_name(name);
+    return holder && holder_lives(*holder, alive);
 }
 
 bool Registry::holder_lives(DomainId domain, IsAlive const& alive) const
@@ -197,11 +218,10 @@ void Registry::check_disk(DiskConfig const& disk, IsAlive const& alive) const
 
 void Registry::check_claims(GuestConfig const& config, IsAlive const& alive) const
 {
-    auto const holder = find_name(config.name);
-    if (holder && holder_lives(*holder, alive))
+    if (name_is_taken(config.name, alive))
     {
         throw Error(ExitCode::WrongState,
-                    "the name '" + config.name + "' is in use by domain " + std::to_string(*holder),
+                    "the name '" + config.name + "' is in use by domain " + std::to_string(*find_name(config.name)),
                     "choose another name, or destroy that guest");
     }
     for (DiskConfig const& disk : config.disks)
@@ -259,6 +279,65 @@ void Registry::remove(GuestRecord const& record) const
     remove_claims(record);
     ::unlink(record_path(record.domain).c_str());
     forget_lock(record.domain);
+}
+
+Registry::Lock Registry::announce(Uuid const& uuid) const
+{
+    make_directories(lock_directory());
+    return Lock(lock_file(lock_directory() + "/" + to_string(uuid), O_RDWR, LOCK_EX));
+}
+
+void Registry::unannounce(Uuid const& uuid) const
+{
+    ::unlink((lock_directory() + "/" + to_string(uuid)).c_str());
+}
+
+std::vector<Uuid> Registry::announced() const
+{
+    std::vector<Uuid> uuids;
+    for (std::string const& name : names_in(lock_directory()))
+    {
+        if (auto const uuid = parse_domain(name) ? std::nullopt : parse_uuid(name))
+        {
+            uuids.push_back(*uuid);
+        }
+    }
+    return uuids;
+}
+
+std::optional<Registry::Lock> Registry::try_lock_announced(Uuid const& uuid) const
+{
+    UniqueFd fd = lock_file(lock_directory() + "/" + to_string(uuid), O_RDONLY, LOCK_EX | LOCK_NB);
+    return fd ? std::optional<Lock>(std::move(fd)) : std::nullopt;
+}
+
+void Registry::write_restart(GuestRecord const& record) const
+{
+    make_directories(root_ + "/restarts");
+    replace_file(restart_path(record.config.name), record_to_json(record));
+}
+
+std::optional<GuestRecord> Registry::read_restart(std::string const& name) const
+{
+    return read_record(restart_path(name));
+}
+
+std::vector<std::string> Registry::restarts() const
+{
+    std::vector<std::string> names;
+    for (std::string const& file : names_in(root_ + "/restarts"))
+    {
+        if (file.ends_with(".json") && !file.starts_with('.'))
+        {
+            names.push_back(file.substr(0, file.size() - 5));
+        }
+    }
+    return names;
+}
+
+bool Registry::forget_restart(std::string const& name) const
+{
+    return name.find('/') == name.npos && ::unlink(restart_path(name).c_str()) == 0; // users give names of any kind
 }
 
 void Registry::forget_lock(DomainId domain) const

@@ -74,6 +74,7 @@ public:
     void write(GuestRecord const& record) const;
     std::optional<GuestRecord> read(DomainId domain) const;
     std::vector<DomainId> list() const;
+    bool has_record(DomainId domain) const;
 
     /// The domain that last claimed the name; it may be gone.
     std::optional<DomainId> find_name(std::string const& name) const;
@@ -91,11 +92,38 @@ public:
     /// Forgets the guest altogether; the caller holds lock().
     void remove(GuestRecord const& record) const;
 
+    /// Says that a domain of this identity is about to exist, until unannounce(). What is still announced when its lock
+    /// has gone was given up between its domain's creation and its record.
+    Lock announce(Uuid const& uuid) const;
+    void unannounce(Uuid const& uuid) const;
+    std::vector<Uuid> announced() const;
+
+    /// Nothing if whoever announced it is at work. For reading only, as try_lock_guest().
+    std::optional<Lock> try_lock_announced(Uuid const& uuid) const;
+
+    /// Remembers that a guest of this configuration is to be started again, whatever becomes of the process that
+    /// wanted to, until forget_restart().
+    void write_restart(GuestRecord const& record) const;
+
+    /// What write_restart() has remembered under a name. Throws Error(Failed) if it is damaged.
+    std::optional<GuestRecord> read_restart(std::string const& name) const;
+
+    /// The names of the guests that are to be started again.
+    std::vector<std::string> restarts() const;
+
+    /// False if nothing was remembered.
+    bool forget_restart(std::string const& name) const;
+
+    /// Whether a living guest has the name.
+    bool name_is_taken(std::string const& name, IsAlive const& alive) const;
+
     /// Removes the lock file that lock_guest() made for a guest that turned out to be gone.
     void forget_lock(DomainId domain) const;
 
 private:
     std::string record_path(DomainId domain) const;
+    std::string restart_path(std::string const& name) const;
+    static std::optional<GuestRecord> read_record(std::string const& path);
     std::string lock_path(DomainId domain) const;
     std::string name_path(std::string const& name) const;
     std::string disk_path(DiskConfig const& disk) const;

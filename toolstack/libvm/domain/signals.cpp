@@ -6,6 +6,7 @@
 
 #include <ctime>
 #include <pthread.h>
+#include <sys/signalfd.h>
 
 namespace vm
 {
@@ -22,14 +23,28 @@ SignalGuard::SignalGuard()
 
 SignalGuard::~SignalGuard()
 {
+    while (interrupted_ && take())
+    {
+    }
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-void SignalGuard::check() const
+bool SignalGuard::take() const
 {
     timespec const none = {};
-    if (::sigtimedwait(&blocked_, nullptr, &none) > 0)
+    return ::sigtimedwait(&blocked_, nullptr, &none) > 0;
+}
+
+UniqueFd SignalGuard::as_file() const
+{
+    return UniqueFd(::signalfd(-1, &blocked_, SFD_CLOEXEC));
+}
+
+void SignalGuard::check()
+{
+    if (take())
     {
+        interrupted_ = true;
         throw Error(ExitCode::Failed, "interrupted; everything done so far is taken back");
     }
 }

@@ -2,12 +2,15 @@
 // Holds back interrupts while something is half done.
 #pragma once
 
+#include "base/unique_fd.hpp"
+
 #include <csignal>
 
 namespace vm
 {
 
 /// Blocks SIGINT, SIGTERM and SIGHUP for its lifetime; `check` turns a waiting one into an Error at a safe point.
+/// Further ones that come while the way back is gone are dropped: what they ask for is done already.
 class SignalGuard
 {
 public:
@@ -16,11 +19,18 @@ public:
     SignalGuard(SignalGuard const&) = delete;
     SignalGuard& operator=(SignalGuard const&) = delete;
 
-    void check() const;
+    /// Takes a waiting signal and throws Error(Failed); does nothing if none waits.
+    void check();
+
+    /// A file that is readable while one waits.
+    UniqueFd as_file() const;
 
 private:
+    bool take() const;
+
     sigset_t blocked_;
     sigset_t before_;
+    bool interrupted_ = false; ///< `check` has thrown
 };
 
 } // namespace vm

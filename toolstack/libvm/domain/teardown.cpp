@@ -16,7 +16,6 @@ namespace
 
 constexpr std::chrono::seconds kBackendLimit{30};
 constexpr std::chrono::seconds kLoopLimit{10};
-constexpr std::chrono::seconds kDomainLimit{30};
 constexpr std::chrono::milliseconds kLookAgain{50};
 
 /// The back-end devices that the kernel has for a domain, as the store knows them.
@@ -84,7 +83,7 @@ void release_disks(std::vector<AttachedDisk> const& disks)
     }
 }
 
-void destroy_domain(Host& host, DomainId domain, Uuid const& uuid)
+void destroy_domain(Host& host, DomainId domain, Uuid const& uuid, std::chrono::seconds patience)
 {
     host.hypervisor.destroy(domain);
     auto const gone = [&] {
@@ -93,7 +92,7 @@ void destroy_domain(Host& host, DomainId domain, Uuid const& uuid)
     };
     // Store daemons tell that a domain begins to end. It ends for good when the last of them, and the console daemon, has
     // let go of its pages, of which nobody tells: until then we look again now and then.
-    if (!host.store.wait_until("@releaseDomain", kDomainLimit, gone, kLookAgain))
+    if (!host.store.wait_until("@releaseDomain", patience, gone, kLookAgain))
     {
         throw Error(ExitCode::Timeout, "pages of the domain are still mapped by others");
     }

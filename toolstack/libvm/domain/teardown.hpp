@@ -4,6 +4,7 @@
 
 #include "domain/lifecycle.hpp"
 
+#include <chrono>
 #include <vector>
 
 namespace vm
@@ -17,6 +18,12 @@ void remove_nodes(Host& host, DomainId domain, Uuid const& uuid, bool keep_domai
 void release_disks(std::vector<AttachedDisk> const& disks);
 
 /// Destroys the domain and waits until it is gone. A destroyed domain lives on while others map its pages.
-void destroy_domain(Host& host, DomainId domain, Uuid const& uuid);
+/// Throws Error(Timeout) if they still do after `patience`.
+void destroy_domain(Host& host, DomainId domain, Uuid const& uuid, std::chrono::seconds patience = kDomainLimit);
+
+/// Takes a guest away wholly: the steps above in their order, each even if one before failed, and last the record, which
+/// stays if one did. There is no record for guests of other toolstacks. Throws Error(Partial) with all failures.
+void end_guest(Host& host, DomainId domain, Uuid const& uuid, GuestRecord const* record,
+               std::chrono::seconds patience = kDomainLimit);
 
 } // namespace vm

@@ -213,11 +213,10 @@ void Hypervisor::set_memory_map(DomainId id, std::uint64_t kib) const
     }
 }
 
-void Hypervisor::set_affinity(DomainId id, std::uint32_t vcpus, std::vector<std::uint32_t> const& cpus) const
+void Hypervisor::check_cpus(std::vector<std::uint32_t> const& cpus) const
 {
     int const available = xc_get_max_cpus(handle_);
-    std::unique_ptr<std::uint8_t, decltype(&std::free)> const map(xc_cpumap_alloc(handle_), &std::free);
-    if (!map || available <= 0)
+    if (available <= 0)
     {
         throw error("reading the number of CPUs");
     }
@@ -226,16 +225,27 @@ void Hypervisor::set_affinity(DomainId id, std::uint32_t vcpus, std::vector<std:
         if (cpu >= static_cast<std::uint32_t>(available))
         {
             throw Error(ExitCode::Usage,
-                        "cpus names CPU " + std::to_string(cpu) + ", but the host has " + std::to_string(available));
+                        "cpus names CPU " + std::to_string(cpu) + ", but the host has " + std::to_string(available),
+                        "name CPUs from 0 to " + std::to_string(available - 1));
         }
+    }
+}
+
+void Hypervisor::set_affinity(DomainId id, std::uint32_t vcpu, std::vector<std::uint32_t> const& cpus) const
+{
+    check_cpus(cpus);
+    std::unique_ptr<std::uint8_t, decltype(&std::free)> const map(xc_cpumap_alloc(handle_), &std::free);
+    if (!map)
+    {
+        throw error("reading the number of CPUs");
+    }
+    for (std::uint32_t const cpu : cpus)
+    {
         xc_cpumap_setcpu(static_cast<int>(cpu), map.get());
     }
-    for (std::uint32_t vcpu = 0; vcpu < vcpus; ++vcpu)
+    if (xc_vcpu_setaffinity(handle_, id, static_cast<int>(vcpu), map.get(), nullptr, XEN_VCPUAFFINITY_HARD) != 0)
     {
-        if (xc_vcpu_setaffinity(handle_, id, static_cast<int>(vcpu), map.get(), nullptr, XEN_VCPUAFFINITY_HARD) != 0)
-        {
-            throw error("binding vCPU " + std::to_string(vcpu) + " to its CPUs");
-        }
+        throw error("binding vCPU " + std::to_string(vcpu) + " to its CPUs");
     }
 }
 

@@ -119,7 +119,9 @@ public:
     void set_vcpus(DomainId id, std::uint32_t count) const;
     void set_max_memory(DomainId id, std::uint64_t kib) const;
     void set_memory_map(DomainId id, std::uint64_t kib) const;
-    void set_affinity(DomainId id, std::uint32_t vcpus, std::vector<std::uint32_t> const& cpus) const;
+    /// Throws Error(Usage) if the host does not have one of these CPUs.
+    void check_cpus(std::vector<std::uint32_t> const& cpus) const;
+    void set_affinity(DomainId id, std::uint32_t vcpu, std::vector<std::uint32_t> const& cpus) const;
     void set_scheduling(DomainId id, std::optional<std::uint32_t> weight, std::optional<std::uint32_t> cap) const;
     void apply_default_cpu_policy(DomainId id) const;
     std::uint32_t allocate_event_channel(DomainId id, DomainId remote) const;

@@ -77,9 +77,14 @@ std::string frontend_path(std::uint32_t domain, char const* kind, std::uint32_t 
     return domain_path(domain) + "/device/" + kind + "/" + number(index);
 }
 
-std::string interface_name(std::uint32_t domain, std::uint32_t index, NicConfig const& nic)
+std::string first_interface_name(std::uint32_t domain, NicConfig const& nic)
 {
-    return nic.interface_name.empty() ? "vif" + number(domain) + "." + number(index) : nic.interface_name;
+    return "vif" + number(domain) + "." + number(nic.number.value_or(0));
+}
+
+std::string interface_name(std::uint32_t domain, NicConfig const& nic)
+{
+    return nic.interface_name.empty() ? first_interface_name(domain, nic) : nic.interface_name;
 }
 
 void add_host_nodes(StoreBatch& batch)
@@ -146,9 +151,9 @@ void add_disk_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& 
     add_states(batch, front, back);
 }
 
-void add_nic_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest, std::uint32_t index)
+void add_nic_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest, NicConfig const& nic)
 {
-    NicConfig const& nic = guest.nics[index];
+    std::uint32_t const index = nic.number.value_or(0);
     std::string const back = backend_path(domain, "vif", index);
     std::string const front = frontend_path(domain, "vif", index);
     add_device_common(batch, domain, guest, front, back);

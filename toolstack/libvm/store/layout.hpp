@@ -19,8 +19,9 @@ struct AttachedDisk
     std::string node; ///< block device that serves it, a loop device for a file
     std::uint32_t major = 0;
     std::uint32_t minor = 0;
-    bool loop = false;   ///< `node` was set up by us and must be taken down again
-    std::string backing; ///< what the kernel calls the file behind the loop device
+    bool loop = false;             ///< `node` was set up by us and must be taken down again
+    std::uint64_t file_device = 0; ///< identity of the file behind the loop device, whatever its name by now
+    std::uint64_t file_inode = 0;
 
     bool operator==(AttachedDisk const&) const = default;
 };
@@ -41,7 +42,10 @@ std::string backend_path(std::uint32_t domain, char const* kind, std::uint32_t i
 std::string frontend_path(std::uint32_t domain, char const* kind, std::uint32_t index);
 
 /// The name of a network interface in the control domain.
-std::string interface_name(std::uint32_t domain, std::uint32_t index, NicConfig const& nic);
+std::string interface_name(std::uint32_t domain, NicConfig const& nic);
+
+/// What the back end calls an interface before it gets its name.
+std::string first_interface_name(std::uint32_t domain, NicConfig const& nic);
 
 /// The directories under which all guests' nodes lie; made once, so that a guest's end leaves the store as it was.
 void add_host_nodes(StoreBatch& batch);
@@ -49,7 +53,7 @@ void add_host_nodes(StoreBatch& batch);
 /// Everything but the rings; for one transaction.
 void add_domain_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest);
 void add_disk_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest, AttachedDisk const& disk);
-void add_nic_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest, std::uint32_t index);
+void add_nic_nodes(StoreBatch& batch, std::uint32_t domain, GuestConfig const& guest, NicConfig const& nic);
 
 /// The rings' places, then the introduction of the domain to the store daemon.
 void add_ring_nodes(StoreBatch& batch, std::uint32_t domain, GuestRings const& rings);

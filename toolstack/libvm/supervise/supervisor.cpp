@@ -4,15 +4,16 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "supervise/lock_watch.hpp"
+#include "supervise/restart_policy.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <exception>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
-#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -23,12 +24,23 @@ namespace
 
 constexpr char kToken[] = "release";
 constexpr int kLookAgainMilliseconds = 200;
-constexpr std::int64_t kQuickSeconds = 10;
-constexpr std::uint32_t kMaxQuickRestarts = 5;
+constexpr std::chrono::seconds kTryAgain{10};      // what failed: the end of a guest, or its start
+constexpr std::chrono::seconds kDomainPatience{1}; // all guests wait while one domain lingers
+
+std::string const kTooQuick = " has ended within " + std::to_string(kQuickSeconds) + " s of its start more than " +
+                              std::to_string(kMaxQuickRestarts) + " times in a row: ";
 
 std::string lock_path(Registry const& registry)
 {
     return registry.root() + "/supervise.lock";
+}
+
+struct flock whole_file(short type)
+{
+    struct flock lock = {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    return lock;
 }
 
 UniqueFd signals_as_file()
@@ -39,18 +51,6 @@ UniqueFd signals_as_file()
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     return UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
-}
-
-/// Tells when a guest's lock is let go, also because its holder died. (Our own look at a lock, read-only, is no event.)
-UniqueFd watch_guests(Registry const& registry)
-{
-    make_directories(registry.lock_directory());
-    UniqueFd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (!fd || ::inotify_add_watch(fd.get(), registry.lock_directory().c_str(), IN_CLOSE_WRITE) < 0)
-    {
-        throw system_error("cannot watch the registry", errno);
-    }
-    return fd;
 }
 
 EndAction action_for(ShutdownReason reason, GuestConfig const& config)
@@ -76,7 +76,8 @@ Supervisor::Supervisor(Host& host, SupervisorOptions options, Log log)
 {
     make_directories(host_.registry.root());
     instance_lock_ = open_file(lock_path(host_.registry), O_RDWR | O_CREAT);
-    if (::flock(instance_lock_.get(), LOCK_EX | LOCK_NB) != 0)
+    struct flock lock = whole_file(F_WRLCK);
+    if (::fcntl(instance_lock_.get(), F_OFD_SETLK, &lock) != 0)
     {
         throw Error(ExitCode::WrongState, "a supervisor is running already");
     }
@@ -85,13 +86,14 @@ Supervisor::Supervisor(Host& host, SupervisorOptions options, Log log)
 bool Supervisor::is_running(Registry const& registry)
 {
     UniqueFd const fd(::open(lock_path(registry).c_str(), O_RDWR | O_CLOEXEC));
-    return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    struct flock lock = whole_file(F_WRLCK); // only asked about: a lock of ours could keep a supervisor from starting
+    return fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 void Supervisor::run(std::function<void()> const& ready)
 {
     UniqueFd const signals = signals_as_file();
-    UniqueFd const registry_events = watch_guests(host_.registry);
+    UniqueFd const registry_events = watch_locks(host_.registry);
     StoreBatch batch;
     add_host_nodes(batch);
     host_.store.run(batch);
@@ -104,9 +106,9 @@ void Supervisor::run(std::function<void()> const& ready)
                             {signals.get(), POLLIN, 0},
                             {registry_events.get(), POLLIN, 0},
                             {host_.store.hang_up_fd(), POLLIN, 0}};
-        // The kernel tells of a closed lock file just before it lets go of the lock: then a second look is needed.
-        int const timeout = host_.store.has_events() ? 0 : look_again_ ? kLookAgainMilliseconds : -1;
-        if (::poll(entries, std::size(entries), timeout) < 0 && errno != EINTR)
+        int const timeout = host_.store.has_events() ? 0 : wait_milliseconds();
+        int const ready_count = ::poll(entries, std::size(entries), timeout);
+        if (ready_count < 0 && errno != EINTR)
         {
             throw system_error("waiting for events", errno);
         }
@@ -118,15 +120,32 @@ void Supervisor::run(std::function<void()> const& ready)
         {
             return;
         }
-        char buffer[4096];
-        while (::read(registry_events.get(), buffer, sizeof buffer) > 0)
-        {
-        }
+        bool everything = ready_count <= 0; // the time has come to look again
+        std::vector<DomainId> const freed = read_lock_events(registry_events, everything);
         while (host_.store.take_event())
         {
+            everything = true;
         }
-        sweep();
+        if (everything)
+        {
+            sweep();
+        }
+        else
+        {
+            look_at_some(freed);
+        }
     }
+}
+
+/// How long to wait if nothing happens.
+int Supervisor::wait_milliseconds() const
+{
+    if (look_again_)
+    {
+        return kLookAgainMilliseconds; // the kernel tells of a closed lock file just before it lets go of the lock
+    }
+    bool const later = !lingering_.empty() || !failed_restarts_.empty();
+    return later ? static_cast<int>(std::chrono::milliseconds(kTryAgain).count()) : -1;
 }
 
 /// Looks at every domain that has stopped and every record whose domain is gone or was never completed.
@@ -145,15 +164,85 @@ void Supervisor::sweep()
         }
         else
         {
-            look_at(*at);
+            attempt(id, [&] { look_at(*at); });
         }
     }
     for (DomainId const id : orphans)
     {
-        if (auto const record = read_if_free(id))
+        attempt(id, [&] { look_at_orphan(id); });
+    }
+    for (Uuid const& uuid : host_.registry.announced())
+    {
+        look_at_announced(uuid, domains);
+    }
+    try_restarts();
+}
+
+/// The same for a few guests, whose locks were let go.
+void Supervisor::look_at_some(std::vector<DomainId> const& ids)
+{
+    for (DomainId const id : ids)
+    {
+        attempt(id, [&] {
+            auto const info = host_.hypervisor.domain(id);
+            info ? look_at(*info) : look_at_orphan(id);
+        });
+    }
+    try_restarts();
+}
+
+/// What goes wrong with one guest is told once, and tried again later; the others do not wait for it.
+template<typename Action>
+void Supervisor::attempt(DomainId domain, Action action)
+{
+    auto const before = lingering_.find(domain);
+    if (before != lingering_.end() && Clock::now() < before->second.at + kTryAgain)
+    {
+        return;
+    }
+    try
+    {
+        action();
+        lingering_.erase(domain);
+    }
+    catch (std::exception const& error)
+    {
+        Failure& failure = lingering_[domain];
+        if (failure.what != error.what())
         {
-            end(id, *record->config.uuid, "its domain is gone");
+            log_("error: domain " + std::to_string(domain) + ": " + error.what());
         }
+        failure = {Clock::now(), error.what()};
+    }
+}
+
+/// Takes away a domain whose maker was killed before it could write the record.
+void Supervisor::look_at_announced(Uuid const& uuid, std::vector<DomainInfo> const& domains)
+{
+    auto const lock = host_.registry.try_lock_announced(uuid);
+    if (!lock)
+    {
+        look_again_ = true;
+        return;
+    }
+    auto const at = std::find_if(domains.begin(), domains.end(), [&](DomainInfo const& info) {
+        return info.uuid == uuid && !info.dying && !host_.registry.has_record(info.id);
+    });
+    if (at != domains.end())
+    {
+        attempt(at->id, [&] {
+            log_("cleaning up after domain " + std::to_string(at->id) + ": its creation was broken off");
+            destroy_guest(host_, at->id, uuid, kDomainPatience);
+        });
+    }
+    host_.registry.unannounce(uuid);
+}
+
+void Supervisor::look_at_orphan(DomainId id)
+{
+    if (auto const record = read_if_free(id))
+    {
+        end(*record, "its domain is gone");
     }
 }
 
@@ -195,11 +284,11 @@ void Supervisor::look_at(DomainInfo const& info)
     }
     if (record->config.uuid != info.uuid)
     {
-        end(info.id, *record->config.uuid, "its domain is gone");
+        end(*record, "its domain is gone");
     }
     else if (building || info.dying)
     {
-        end(info.id, info.uuid, building ? "its creation was broken off" : "it was destroyed");
+        end(*record, building ? "its creation was broken off" : "it was destroyed");
     }
     else if (info.shut_down && info.reason != ShutdownReason::Suspend)
     {
@@ -207,14 +296,23 @@ void Supervisor::look_at(DomainInfo const& info)
     }
 }
 
-void Supervisor::end(DomainId domain, Uuid const& uuid, std::string const& why)
+void Supervisor::end(GuestRecord const& record, std::string const& why)
+{
+    if (!lingering_.contains(record.domain))
+    {
+        log_("cleaning up after domain " + std::to_string(record.domain) + ": " + why);
+    }
+    destroy_guest(host_, record.domain, *record.config.uuid, kDomainPatience);
+}
+
+/// For those who ask later; that it cannot be written down keeps nobody from being ended or started.
+void Supervisor::note(std::string const& name, DomainId domain, std::string const& how)
 {
     try
     {
-        log_("cleaning up after domain " + std::to_string(domain) + ": " + why);
-        destroy_guest(host_, domain, uuid);
+        ended_.add(name, domain, how);
     }
-    catch (Error const& error)
+    catch (std::exception const& error)
     {
         log_(std::string("error: ") + error.what());
     }
@@ -223,17 +321,13 @@ void Supervisor::end(DomainId domain, Uuid const& uuid, std::string const& why)
 void Supervisor::handle_end(DomainInfo const& info, GuestRecord const& record)
 {
     EndAction const action = action_for(info.reason, record.config);
-    std::string const how = to_string(info.reason) + "; action: " + to_string(action);
-    log_(describe(record) + " ended: " + how);
-    try
+    if (!lingering_.contains(info.id))
     {
-        ended_.add(record.config.name, info.id, how);
-        act(info, record, action);
+        std::string const how = to_string(info.reason) + "; action: " + to_string(action);
+        log_(describe(record) + " ended: " + how);
+        note(record.config.name, info.id, how);
     }
-    catch (Error const& error)
-    {
-        log_("error: " + describe(record) + ": " + error.what());
-    }
+    act(info, record, action);
 }
 
 void Supervisor::act(DomainInfo const& info, GuestRecord const& record, EndAction action)
@@ -241,7 +335,7 @@ void Supervisor::act(DomainInfo const& info, GuestRecord const& record, EndActio
     switch (action)
     {
     case EndAction::CoredumpDestroy: dump(info, record); [[fallthrough]];
-    case EndAction::Destroy: destroy_guest(host_, info.id, info.uuid); return;
+    case EndAction::Destroy: destroy_guest(host_, info.id, info.uuid, kDomainPatience); return;
     case EndAction::CoredumpRestart: dump(info, record); [[fallthrough]];
     case EndAction::Restart: restart(info, record); return;
     case EndAction::RenameRestart: rename_and_restart(record); return;
@@ -260,7 +354,7 @@ void Supervisor::dump(DomainInfo const& info, GuestRecord const& record)
         host_.hypervisor.dump_core(info.id, path);
         log_(describe(record) + " dumped to " + path);
     }
-    catch (Error const& error)
+    catch (std::exception const& error)
     {
         log_("error: " + describe(record) + ": no dump: " + error.what());
     }
@@ -268,41 +362,129 @@ void Supervisor::dump(DomainInfo const& info, GuestRecord const& record)
 
 void Supervisor::restart(DomainInfo const& info, GuestRecord const& record)
 {
-    bool const quick = std::time(nullptr) - record.created_at < kQuickSeconds;
-    std::uint32_t const quick_restarts = quick ? record.quick_restarts + 1 : 0;
-    if (!destroy_guest(host_, info.id, info.uuid))
+    auto const quick_restarts = quick_restarts_after(record, std::time(nullptr));
+    GuestRecord wanted = record;
+    wanted.quick_restarts = quick_restarts.value_or(0);
+    if (quick_restarts)
     {
+        host_.registry.write_restart(wanted); // from here on it is started again even if we are not there to do it
+    }
+    if (!destroy_guest(host_, info.id, info.uuid, kDomainPatience))
+    {
+        host_.registry.forget_restart(record.config.name);
         return; // destroyed by a user at the same moment: that wish goes first
     }
-    if (quick_restarts > kMaxQuickRestarts)
+    if (quick_restarts)
     {
-        log_(describe(record) + " has ended within " + std::to_string(kQuickSeconds) + " s of its start " +
-             std::to_string(quick_restarts) + " times in a row: not started again");
+        start_again(wanted);
         return;
     }
-    CreateOptions options;
-    options.quick_restarts = quick_restarts;
-    GuestRecord const fresh = create_guest(host_, record.config, options);
-    log_(describe(fresh) + " started again");
+    log_(describe(record) + kTooQuick + "not started again");
+    note(record.config.name, record.domain, "ended too quickly too often; not started again");
 }
 
-void Supervisor::preserve(GuestRecord record)
+void Supervisor::preserve(GuestRecord const& record)
 {
     auto const lock = host_.registry.lock_guest(record.domain);
-    record.phase = GuestRecord::Phase::Preserved;
-    host_.registry.write(record);
+    if (auto current = read_same(record))
+    {
+        current->phase = GuestRecord::Phase::Preserved;
+        host_.registry.write(*current);
+    }
 }
 
-void Supervisor::rename_and_restart(GuestRecord record)
+/// The guest's record as it is now, which the caller has locked; nothing if a user has ended the guest meanwhile.
+std::optional<GuestRecord> Supervisor::read_same(GuestRecord const& record)
 {
-    GuestConfig config = record.config;
-    config.uuid.reset(); // the old identity stays with what is preserved
+    auto current = host_.registry.read(record.domain);
+    if (!current || current->config.uuid != record.config.uuid)
+    {
+        host_.registry.forget_lock(record.domain);
+        return std::nullopt;
+    }
+    return current;
+}
+
+void Supervisor::rename_and_restart(GuestRecord const& record)
+{
+    auto const quick_restarts = quick_restarts_after(record, std::time(nullptr));
+    if (!quick_restarts)
+    {
+        log_(describe(record) + kTooQuick + "kept as it is, not started again");
+        note(record.config.name, record.domain, "ended too quickly too often; kept, not started again");
+        preserve(record);
+        return;
+    }
+    GuestRecord wanted = record;
+    wanted.quick_restarts = *quick_restarts;
+    wanted.config.uuid = random_uuid(); // the old identity stays with what is preserved
+    std::string const kept_name = record.config.name + "-" + std::to_string(record.domain);
     {
         auto const lock = host_.registry.lock_guest(record.domain);
-        strip_guest(host_, record, config.name + "-" + std::to_string(record.domain));
+        auto current = read_same(record);
+        if (!current)
+        {
+            return;
+        }
+        host_.registry.write_restart(wanted);
+        strip_guest(host_, *current, kept_name);
     }
-    GuestRecord const fresh = create_guest(host_, config, {});
-    log_(describe(fresh) + " started again; the ended one is kept as '" + record.config.name + "'");
+    log_(describe(record) + " is kept as '" + kept_name + "'");
+    start_again(wanted);
+}
+
+/// Starts what write_restart() has remembered; what fails stays remembered.
+void Supervisor::start_again(GuestRecord const& wanted)
+{
+    std::string const& name = wanted.config.name;
+    try
+    {
+        CreateOptions options;
+        options.quick_restarts = wanted.quick_restarts;
+        options.interruptible = false; // we wait for these signals ourselves, and end when the guest is there
+        GuestRecord const fresh = create_guest(host_, wanted.config, options);
+        host_.registry.forget_restart(name);
+        failed_restarts_.erase(name);
+        log_(describe(fresh) + " started again");
+    }
+    catch (std::exception const& error)
+    {
+        Failure& failure = failed_restarts_[name];
+        if (failure.what != error.what())
+        {
+            log_("error: guest '" + name + "' cannot be started again, will be tried again: " + error.what());
+            note(name, wanted.domain, std::string("not started again yet: ") + error.what());
+        }
+        failure = {Clock::now(), error.what()};
+    }
+}
+
+/// Starts the guests whose restart failed or was broken off, unless a user was faster.
+void Supervisor::try_restarts()
+{
+    for (std::string const& name : host_.registry.restarts())
+    {
+        auto const failed = failed_restarts_.find(name);
+        if (failed != failed_restarts_.end() && Clock::now() < failed->second.at + kTryAgain)
+        {
+            continue;
+        }
+        try
+        {
+            auto const wanted = host_.registry.read_restart(name);
+            if (wanted && !host_.registry.name_is_taken(name, host_.liveness()))
+            {
+                start_again(*wanted);
+                continue;
+            }
+        }
+        catch (std::exception const& error)
+        {
+            log_("error: guest '" + name + "' cannot be started again: " + error.what());
+        }
+        host_.registry.forget_restart(name);
+    }
+    std::erase_if(failed_restarts_, [&](auto const& entry) { return !host_.registry.read_restart(entry.first); });
 }
 
 } // namespace vm
