@@ -93,7 +93,8 @@ supervisor
 until [[ $(</run/supervise.log) == *'ended: reboot'* ]]; do :; done
 kill "$supervisor_pid"
 stopped() { ! kill -0 "$supervisor_pid" 2>/dev/null; }
-step term wait_for 300 stopped
+step term wait_for 900 stopped
+step log cat /run/supervise.log
 step again wait_for 100 state_is 'blocked\\|running'
 
 guest_watch one

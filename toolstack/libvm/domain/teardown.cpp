@@ -15,6 +15,7 @@ namespace
 {
 
 constexpr std::chrono::seconds kBackendLimit{30};
+constexpr std::chrono::seconds kBackendPatience{1};
 constexpr std::chrono::seconds kLoopLimit{10};
 constexpr std::chrono::milliseconds kLookAgain{50};
 
@@ -52,16 +53,21 @@ void remove_nodes(Host& host, DomainId domain, Uuid const& uuid, bool keep_domai
     {
         add_removal(batch, domain, uuid);
     }
-    host.store.run(batch);
-    bool const gone = events.wait_until(kBackendLimit, [&] {
+    auto const gone = [&] {
         return std::all_of(devices.begin(), devices.end(), [&](std::string const& device) {
             return events.removed(device) || (events.lost() && !backend_device_exists(device));
         });
-    });
-    if (!gone)
+    };
+    // A back end that was just setting up writes its nodes anew after they went, and keeps its device: they go once more.
+    for (auto left = kBackendLimit; left.count() > 0; left -= kBackendPatience)
     {
-        throw Error(ExitCode::Timeout, "a back end has not let go of the guest's devices");
+        host.store.run(batch);
+        if (events.wait_until(kBackendPatience, gone))
+        {
+            return;
+        }
     }
+    throw Error(ExitCode::Timeout, "a back end has not let go of the guest's devices");
 }
 
 void release_disks(std::vector<AttachedDisk> const& disks)

@@ -171,6 +171,10 @@ void Supervisor::sweep()
     {
         attempt(id, [&] { look_at_orphan(id); });
     }
+    std::erase_if(lingering_, [&](auto const& entry) {
+        auto const has_id = [&](DomainInfo const& info) { return info.id == entry.first; };
+        return !host_.registry.has_record(entry.first) && std::none_of(domains.begin(), domains.end(), has_id);
+    });
     for (Uuid const& uuid : host_.registry.announced())
     {
         look_at_announced(uuid, domains);
@@ -235,7 +239,10 @@ void Supervisor::look_at_announced(Uuid const& uuid, std::vector<DomainInfo> con
             destroy_guest(host_, at->id, uuid, kDomainPatience);
         });
     }
-    host_.registry.unannounce(uuid);
+    if (at == domains.end() || !lingering_.contains(at->id))
+    {
+        host_.registry.unannounce(uuid);
+    }
 }
 
 void Supervisor::look_at_orphan(DomainId id)
@@ -484,7 +491,9 @@ void Supervisor::try_restarts()
         }
         host_.registry.forget_restart(name);
     }
-    std::erase_if(failed_restarts_, [&](auto const& entry) { return !host_.registry.read_restart(entry.first); });
+    auto const left = host_.registry.restarts();
+    std::erase_if(failed_restarts_,
+                  [&](auto const& entry) { return std::find(left.begin(), left.end(), entry.first) == left.end(); });
 }
 
 } // namespace vm
