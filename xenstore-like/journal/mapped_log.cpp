@@ -63,8 +63,7 @@ int MappedLog::resume(std::string const& path)
     }
     auto const size = static_cast<std::size_t>(status.st_size);
     Header header{};
-    if (size > kMostSize ||
-        ::pread(file.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
+    if (size > kMostSize || ::pread(file.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
         std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.committed < sizeof header ||
         header.committed > size)
     {

@@ -4,8 +4,8 @@
 
 #include <core/domain/pv_state.hpp>
 #include <core/sched/unit.hpp>
-#include <core/trace/last_hypercalls.hpp>
 #include <core/time/vcpu_time.hpp>
+#include <core/trace/last_hypercalls.hpp>
 #include <hypercalls/abi/xen.hpp>
 #include <lib/strong.hpp>
 

@@ -107,9 +107,7 @@ EmulationResult emulate_kernel(EmulationContext& context, Instruction const& ins
     case Operation::SetExtendedControl:
         count(context.vcpu, Counter::Emulated_other);
         return set_extended_control(context);
-    case Operation::InvalidateCaches:
-        count(context.vcpu, Counter::Emulated_other);
-        return invalidate_caches(context);
+    case Operation::InvalidateCaches: count(context.vcpu, Counter::Emulated_other); return invalidate_caches(context);
     default: return EmulationResult::not_handled();
     }
 }
