@@ -14,7 +14,7 @@ part = +@$(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) -f $(1) $(2)
 
 # Whatever produces something needs the packages; `make setup` is quick when nothing is missing.
 build_goals := all hypervisor store toolstack guest-kernel guest-kernel-rebase image demo demo-vs-xen iso test lint format \
-               test-guest-kernel fuzz bench-store bench-hypervisor bench-guest
+               test-guest-kernel test-extra fuzz bench-store bench-hypervisor bench-guest
 config_goals := menuconfig olddefconfig defconfig debug_defconfig release_defconfig savedefconfig
 
 .PHONY: help setup clean $(build_goals) $(config_goals)
@@ -68,6 +68,10 @@ iso: hypervisor ## Write build/tessera.iso, a GRUB image that boots by multiboot
 
 test: ## Run every test; PARTS="cunit store" runs some of them
 	+@$(PYTHON) .ci/suite.py --jobs $(JOBS) $(PARTS)
+
+test-extra: all ## Run the machine tests for which `make test` has no time
+	$(call part,guest-linux-patches/build.mk,guest-kernel FLAVOUR=micro)
+	$(call part,tests/system/build.mk,test-extra)
 
 lint: ## Check formatting, clang-tidy, sizes, dependency direction, licence lines, generated files
 	$(call part,tests/lint/build.mk,all)

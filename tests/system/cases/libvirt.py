@@ -144,7 +144,7 @@ CHECKS = {
 }
 
 
-@case("bin/tessera-store", "guest/micro/vmlinuz")
+@case("bin/tessera-store", "guest/micro/vmlinuz", extra=True)
 def libvirt_with_tessera_store(context: Context) -> None:
     """Connection, guest, console and events through virsh, with our store daemon."""
     extra = ["-drive", f"file={control_disk()},format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root"]

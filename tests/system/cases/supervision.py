@@ -69,7 +69,7 @@ step kill series KILL
 """
 
 
-@case(*MICRO)
+@case(*MICRO, extra=True)
 def broken_off_creation_leaves_nothing_behind(context: Context) -> None:
     """Repeated SIGTERM is heard where all can be taken back; after SIGKILL the supervisor takes it back."""
     result = run_guests(context, BROKEN_OFF)
@@ -148,7 +148,7 @@ step same host_settles
 """
 
 
-@case(*MICRO)
+@case(*MICRO, extra=True)
 def crash_loop_ends(context: Context) -> None:
     """A guest that ends as soon as it starts and is kept each time does not fill the host."""
     result = run_guests(context, CRASH_LOOP)
@@ -176,7 +176,7 @@ step told vmctl show two
 """
 
 
-@case(*MICRO)
+@case(*MICRO, extra=True)
 def odd_conditions_leave_nothing_behind(context: Context) -> None:
     """A disk's file is renamed while a guest runs on it; a record is damaged for a while."""
     result = run_guests(context, ODDITIES)
@@ -212,7 +212,7 @@ step log cat /var/log/xen/vmctl-supervise.log
 """
 
 
-@case(*MICRO)
+@case(*MICRO, extra=True)
 def lingering_domain_holds_nobody_up(context: Context) -> None:
     """Guests whose pages others still map are restarted and cleared away without anybody waiting for them."""
     result = run_guests(context, LINGERING)

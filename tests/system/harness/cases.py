@@ -66,15 +66,19 @@ class Case:
     name: str
     function: Callable[[Context], None]
     needs: tuple[str, ...]
+    extra: bool = False
 
 
 CASES: list[Case] = []
 
 
-def case(*needs: str) -> Callable[[Callable[[Context], None]], Callable[[Context], None]]:
-    """Registers a test; `needs` names files under build/ without which it fails at once with a clear text."""
+def case(*needs: str, extra: bool = False) -> Callable[[Callable[[Context], None]], Callable[[Context], None]]:
+    """Registers a test; `needs` names files under build/ without which it fails at once with a clear text.
+
+    An `extra` one is for `make test-extra`: it has no place in the twenty minutes of `make test`.
+    """
     def register(function: Callable[[Context], None]) -> Callable[[Context], None]:
-        CASES.append(Case(function.__name__, function, needs))
+        CASES.append(Case(function.__name__, function, needs, extra))
         return function
     return register
 
