@@ -82,7 +82,7 @@ $(BUILD)/tsan/%.o: $(SOURCE)/%.cpp
 
 # Fuzzing with libFuzzer (clang). FUZZ_SECONDS sets how long; the smoke run is for every test run.
 FUZZ_CXX ?= clang++-19
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 15
 FUZZ_FLAGS := -std=gnu++20 -Wall -Wextra -Werror -I$(SOURCE) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZ_SOURCES := tests/fuzz/store/store_fuzz.cpp $(filter-out $(SOURCE)/transport/event_loop.cpp $(SOURCE)/transport/socket_server.cpp \
 	$(SOURCE)/transport/ring_server.cpp $(SOURCE)/journal/%,$(CORE_SOURCES))

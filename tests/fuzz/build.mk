@@ -7,7 +7,7 @@
 out := build/fuzz
 CXX := $(if $(shell command -v ccache),ccache )clang++-19
 SECONDS_TO_RUN ?= 600
-SMOKE_SECONDS ?= 20
+SMOKE_SECONDS ?= 15
 
 -include hypervisor/configs/config.mk
 

@@ -19,7 +19,7 @@ test: unit
 	$(PYTHON) tests/system/suite.py --hypervisor $(HYPERVISOR) $(CASES)
 	@echo "The harness and the machines were tested; both counts are above."
 
-# The machines for which `test` has no time: libvirt, and odd ends of guests.
+# The machines for which `test` has no time: libvirt, the store under systemd, odd ends of guests.
 test-extra:
 	$(PYTHON) tests/system/suite.py --hypervisor $(HYPERVISOR) --extra
 

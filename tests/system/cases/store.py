@@ -216,7 +216,7 @@ def systemd_files() -> dict[str, Path | str | bytes]:
     return files
 
 
-@case("bin/tessera-store")
+@case("bin/tessera-store", extra=True)
 def store_is_kept_by_systemd(context: Context) -> None:
     """The unit as it is shipped, with systemd as init: readiness, sandbox, live update, reload, six kills in a row, stop."""
     result = context.run(UNDER_SYSTEMD, files=systemd_files(), time_limit=240, dom0_memory_mib=640,
