@@ -197,13 +197,13 @@ def has_its_root_on_virtio(context: Context) -> None:
     check_root(context, "/dev/vda", ["-device", "virtio-blk-pci,drive=root"])
 
 
-@case()
+@case(extra=True)
 def has_its_root_on_nvme(context: Context) -> None:
     """The same on NVMe."""
     check_root(context, "/dev/nvme0n1", ["-device", "nvme,drive=root,serial=1"])
 
 
-@case()
+@case(extra=True)
 def has_its_root_on_ahci(context: Context) -> None:
     """The same on AHCI."""
     check_root(context, "/dev/sda", ["-device", "ide-hd,drive=root,bus=ide.0"])

@@ -124,7 +124,7 @@ step same host_settles
 """
 
 
-@case(*MICRO)
+@case(*MICRO, extra=True)
 def restarts_are_not_lost(context: Context) -> None:
     """A supervisor that is told to end while it restarts a guest does both; a restart that fails is tried again."""
     result = run_guests(context, RESTARTS)
