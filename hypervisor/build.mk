@@ -32,7 +32,7 @@ ifneq ($(findstring clang,$(CXX)),)
 CXXFLAGS += -Wthread-safety
 endif
 ASFLAGS := $(common) -D__ASSEMBLY__
-LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=0x1000 -Wl,--build-id=sha1 -Wl,--no-warn-rwx-segments -Wl,--no-relax
+LDFLAGS := -nostdlib -static $(if $(findstring clang,$(CXX)),,-no-pie) -Wl,-z,noexecstack -Wl,-z,max-page-size=0x1000 -Wl,--build-id=sha1 -Wl,--no-warn-rwx-segments -Wl,--no-relax
 
 # Static libraries of the distribution that unpack kernels (see arch/x86_64/decompress).
 archives := $(foreach lib,lzma z lz4 zstd,$(shell $(CXX) -print-file-name=lib$(lib).a))

@@ -125,9 +125,9 @@ void read_cpu_range(Context const& context, XlValue const& value, std::string co
 {
     bool const remove = text.starts_with('^');
     text.remove_prefix(remove ? 1 : 0);
-    char const* const end = text.data() + text.size();
+    char const* const end = text.end();
     std::uint32_t first = 0;
-    auto step = std::from_chars(text.data(), end, first);
+    auto step = std::from_chars(text.begin(), end, first);
     std::uint32_t last = first;
     if (step.ec == std::errc() && step.ptr != end && *step.ptr == '-')
     {
