@@ -34,6 +34,13 @@ inline Result<void> resolve_frame_owner(Caller& caller, std::uint64_t foreign_do
     return id == kDomainSelf ? Result<void>{} : resolve_named_owner(caller, id, owner);
 }
 
+// One request on the caller's own memory, with nobody asking how many were done: what kernels make most.
+inline bool is_single_request(std::uint64_t count, std::uint64_t done, std::uint64_t foreign_domain)
+{
+    return static_cast<std::uint32_t>(count) == 1 && done == 0 &&
+           static_cast<std::uint32_t>(foreign_domain) == kDomainSelf.raw();
+}
+
 // Progress of a batch that stops early: what `done` in the guest becomes, and where the restarted call goes on.
 class BatchProgress
 {

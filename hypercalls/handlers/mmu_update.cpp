@@ -111,7 +111,7 @@ inline bool changes_an_entry(abi::mmu_update const& request)
     return any_update(rights, request, budget, last);
 }
 
-// One request on the caller's own memory, with nobody asking how many were done. Restart makes it again as it was.
+// Restart makes it again as it was.
 CallResult single_update(Caller& caller, std::uint64_t address)
 {
     abi::mmu_update request;
@@ -188,8 +188,7 @@ constexpr std::uint32_t kChunk = 32; // requests copied at a time
 CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
                       std::uint64_t foreign_domain)
 {
-    if (static_cast<std::uint32_t>(count) == 1 && done == 0 &&
-        static_cast<std::uint32_t>(foreign_domain) == kDomainSelf.raw()) [[likely]]
+    if (is_single_request(count, done, foreign_domain)) [[likely]]
         return single_update(caller, address);
     return list_of_updates(caller, address, count, done, foreign_domain);
 }

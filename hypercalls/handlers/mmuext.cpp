@@ -173,7 +173,6 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     }
 }
 
-// What kernels make most: one operation of their own, with nobody asking how many were done.
 CallResult single_operation(Caller& caller, std::uint64_t address)
 {
     abi::mmuext_op op;
@@ -225,8 +224,7 @@ CallResult single_operation(Caller& caller, std::uint64_t address)
 CallResult mmuext_op(Caller& caller, std::uint64_t address, std::uint64_t count, std::uint64_t done,
                      std::uint64_t foreign_domain)
 {
-    if (static_cast<std::uint32_t>(count) == 1 && done == 0 &&
-        static_cast<std::uint16_t>(foreign_domain) == kDomainSelf.raw()) [[likely]]
+    if (is_single_request(count, done, foreign_domain)) [[likely]]
         return single_operation(caller, address);
     return list_of_operations(caller, address, count, done, foreign_domain);
 }

@@ -65,12 +65,12 @@ void write_back_frame(Mfn frame); // writes the frame's lines back and drops the
 
 // ---- the address space and descriptor window of a vCPU. For vCPUs whose state is not loaded on any CPU these only
 // change the window's page tables; each returns when no CPU can use what it replaced.
-// Makes the memory of the guest's kernel reachable for copies while its current vCPU is in user mode, and ends that again.
-void show_kernel_memory(Vcpu const& vcpu);
-void hide_kernel_memory(Vcpu const& vcpu);
 void load_roots(Vcpu& vcpu); // current vCPU: load the root of its present mode, flushing everything
 void map_gdt(Vcpu& vcpu);    // pv.gdt_frames and gdt_entries changed
 void load_ldt(Vcpu& vcpu);   // pv.ldt_base or ldt_entries changed; the window holds no LDT page
+// Makes the memory of the guest's kernel reachable for copies while its current vCPU is in user mode, and ends that again.
+void show_kernel_memory(Vcpu const& vcpu);
+void hide_kernel_memory(Vcpu const& vcpu);
 void map_ldt_page(Vcpu& vcpu, unsigned page, Mfn frame);
 void unmap_ldt(Vcpu& vcpu, Mfn (&frames)[16]); // takes all LDT pages out; frames[n] = what page n was
 

@@ -27,9 +27,8 @@ enum class DecodeStatus : std::uint8_t
     Unsupported, // not an instruction of ours, or an encoding that hardware refuses
 };
 
-// Decodes the instruction at the start of `bytes`. `out` comes fresh and is meaningful
-// only on Ok. Source of encodings: Intel SDM vol. 2.
-// Memory operands with 16-bit addresses are Unsupported (string instructions excepted).
+// Decodes the instruction at the start of `bytes`. `out` comes fresh and is meaningful only on Ok.
+// Source of encodings: Intel SDM vol. 2. Memory operands with 16-bit addresses are Unsupported (string instructions excepted).
 [[nodiscard]] DecodeStatus decode(std::span<std::uint8_t const> bytes, CodeMode mode, Instruction& out);
 
 } // namespace hv::emulate

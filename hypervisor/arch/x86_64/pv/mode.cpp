@@ -42,12 +42,6 @@ void leave_user_mode(CpuLocal& cpu, Vcpu& vcpu)
     load_root(cpu, vcpu.pv.kernel_root);
 }
 
-void enter_kernel_mode(Vcpu& vcpu)
-{
-    if (!vcpu.pv.in_kernel)
-        leave_user_mode(this_cpu(), vcpu);
-}
-
 void enter_user_mode(Vcpu& vcpu)
 {
     if (!vcpu.pv.in_kernel)

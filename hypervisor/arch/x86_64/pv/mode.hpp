@@ -12,9 +12,8 @@ namespace hv
 void load_root(Mfn root);
 void load_root(CpuLocal& cpu, Mfn root); // with the CPU at hand
 
-// The current vCPU changes mode: root and active GS base follow. Nothing happens when it is in that mode.
-void enter_kernel_mode(Vcpu& vcpu);
-void enter_user_mode(Vcpu& vcpu);                // it has a user root
-void leave_user_mode(CpuLocal& cpu, Vcpu& vcpu); // enter_kernel_mode() of one that is in user mode
+// The current vCPU changes mode: root and active GS base follow.
+void enter_user_mode(Vcpu& vcpu);                // it has a user root; nothing happens when it is in that mode
+void leave_user_mode(CpuLocal& cpu, Vcpu& vcpu); // it is in user mode
 
 } // namespace hv
