@@ -21,6 +21,13 @@ public:
 
     [[nodiscard]] CodeMode mode() const { return mode_; }
     [[nodiscard]] std::span<std::uint8_t const> bytes() const { return {bytes_.data(), count_}; }
+    // The first eight of them, zeros for what could not be read.
+    [[nodiscard]] std::uint64_t first_word() const
+    {
+        std::uint64_t word;
+        __builtin_memcpy(&word, bytes_.data(), sizeof word);
+        return word;
+    }
     // Linear address of the first byte that could not be read.
     [[nodiscard]] std::uint64_t end() const { return linear_ + count_; }
 
@@ -29,7 +36,7 @@ private:
     static_assert(kWindow >= kMaxInstructionLength);
 
     // Set by fetch() when it says so; of the bytes, the first count_.
-    std::array<std::uint8_t, kWindow> bytes_;
+    std::array<std::uint8_t, kWindow> bytes_{};
     std::size_t count_;
     std::uint64_t linear_;
     CodeMode mode_;

@@ -25,7 +25,7 @@ constexpr std::uint32_t kMsrMiscFeatures = 0x140;
 constexpr std::uint64_t kMiscAbsent = 1u << 7 | 1u << 18;
 constexpr std::uint64_t kMiscDisabled = 1u << 11 | 1u << 12 | 1u << 23;
 
-MsrRule rule_for(EmulationContext& context, std::uint32_t index)
+MsrRule const& rule_for(EmulationContext& context, std::uint32_t index)
 {
     CpuPolicy const& policy = *context.vcpu.domain().policy;
     return policy::find_msr_rule(index, policy.is_intel(), policy.is_amd());
@@ -132,7 +132,7 @@ bool guest_read_msr(EmulationContext& context, std::uint32_t index, std::uint64_
 
 bool guest_write_msr(EmulationContext& context, std::uint32_t index, std::uint64_t value)
 {
-    MsrRule const rule = rule_for(context, index);
+    MsrRule const& rule = rule_for(context, index);
     switch (rule.write)
     {
     case MsrWrite::Fault: return false;

@@ -12,13 +12,16 @@
 #include <core/policy/guest_cpuid.hpp>
 #include <core/trace/count.hpp>
 
+#include <bit>
+
 namespace hv::emulate
 {
 namespace
 {
 
-constexpr std::uint8_t kPrefix[] = {0x0f, 0x0b, 'x', 'e', 'n'}; // XEN_EMULATE_PREFIX
-constexpr std::uint8_t kCpuidCode[] = {0x0f, 0xa2};
+// XEN_EMULATE_PREFIX (0f 0b "xen") and CPUID (0f a2), as they are read into a word.
+constexpr std::uint64_t kPrefixedCpuid = 0x00a2'0f6e'6578'0b0f;
+constexpr unsigned kPrefixedCpuidLength = 7;
 
 void split(std::uint64_t value, std::uint64_t& high, std::uint64_t& low)
 {
@@ -187,21 +190,17 @@ EmulationResult emulate_invalid_opcode(EmulationContext& context)
     CodeWindow code;
     if (!code.fetch(context))
         return EmulationResult::not_handled();
-    constexpr std::size_t kLength = sizeof(kPrefix) + sizeof(kCpuidCode);
-    auto const bytes = code.bytes();
-    for (std::size_t i = 0; i < kLength; ++i)
+    unsigned const alike = static_cast<unsigned>(std::countr_zero(code.first_word() ^ kPrefixedCpuid)) / 8;
+    if (alike < kPrefixedCpuidLength)
     {
-        if (i == bytes.size())
-            // The prefix may continue on a page that is not there yet.
-            return i > 2 ? EmulationResult::page_fault(context, code.end(), kPageFaultFetch)
-                         : EmulationResult::not_handled();
-        std::uint8_t const expected = i < sizeof(kPrefix) ? kPrefix[i] : kCpuidCode[i - sizeof(kPrefix)];
-        if (bytes[i] != expected)
-            return EmulationResult::not_handled();
+        // The prefix may continue on a page that is not there yet.
+        std::size_t const there = code.bytes().size();
+        return there > 2 && there <= alike ? EmulationResult::page_fault(context, code.end(), kPageFaultFetch)
+                                           : EmulationResult::not_handled();
     }
     bool const stepping = (context.registers.rflags & kFlagTrap) != 0;
     cpuid(context, true);
-    advance(context.registers, code.mode(), kLength);
+    advance(context.registers, code.mode(), kPrefixedCpuidLength);
     EmulationResult result = EmulationResult::done();
     raise_debug_trap(context, result, stepping, 0);
     return result;

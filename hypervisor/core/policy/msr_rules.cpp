@@ -2,6 +2,8 @@
 // The rows of the MSR table, in ascending order. Energy counters (0x606 and the like) have none: XSA-351.
 #include <core/policy/msr_rules.hpp>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <iterator>
 
@@ -58,27 +60,38 @@ consteval bool sorted()
 }
 static_assert(sorted());
 
+constexpr MsrRule kNoRule = {0, 0xffffffff, R::Fault, W::Fault};
+
+// MsrRule::last of each row, to look at alone; behind them what no index is above.
+constexpr std::size_t kSearched = std::bit_ceil(std::size(kRules));
+constexpr auto kLasts = [] {
+    std::array<std::uint32_t, kSearched> lasts{};
+    lasts.fill(0xffffffff);
+    for (std::size_t i = 0; i < std::size(kRules); ++i)
+        lasts[i] = kRules[i].last;
+    return lasts;
+}();
+
+// The first row that does not end before `index`. Halves of a size known beforehand: no branch to guess.
+std::size_t first_candidate(std::uint32_t index)
+{
+    std::size_t row = 0;
+    for (std::size_t half = kSearched / 2; half != 0; half /= 2)
+        row += kLasts[row + half - 1] < index ? half : 0;
+    return row;
+}
+
 } // namespace
 
-MsrRule find_msr_rule(std::uint32_t index, bool intel, bool amd)
+MsrRule const& find_msr_rule(std::uint32_t index, bool intel, bool amd)
 {
-    std::size_t low = 0;
-    std::size_t high = std::size(kRules);
-    while (low < high)
+    for (std::size_t row = first_candidate(index); row < std::size(kRules) && kRules[row].first <= index; ++row)
     {
-        std::size_t const middle = low + (high - low) / 2;
-        if (kRules[middle].last < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < std::size(kRules) && kRules[low].first <= index; ++low)
-    {
-        MsrRule const& rule = kRules[low];
+        MsrRule const& rule = kRules[row];
         if (rule.vendor == V::Any || (rule.vendor == V::Intel ? intel : amd))
             return rule;
     }
-    return {index, index, R::Fault, W::Fault};
+    return kNoRule;
 }
 
 } // namespace hv::policy

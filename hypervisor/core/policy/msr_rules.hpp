@@ -68,6 +68,6 @@ inline constexpr std::uint32_t kMsrArchCapabilities = 0x10a;
 
 // The rule for `index` on a CPU of this vendor; an MSR without a row has Fault for both. Rows are sorted, the search is
 // binary.
-[[nodiscard]] MsrRule find_msr_rule(std::uint32_t index, bool intel, bool amd);
+[[nodiscard]] MsrRule const& find_msr_rule(std::uint32_t index, bool intel, bool amd);
 
 } // namespace hv::policy

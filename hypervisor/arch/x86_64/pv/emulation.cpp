@@ -29,6 +29,11 @@ constexpr std::int32_t kRootBudget = 4096;
 
 std::size_t GuestEmulation::fetch(std::uint64_t address, void* into, std::size_t bytes)
 {
+    if (std::uint64_t words[2]; bytes == sizeof words && load_words(address, words[0], words[1])) [[likely]]
+    {
+        __builtin_memcpy(into, words, sizeof words);
+        return sizeof words;
+    }
     return copy_from_guest_partly(into, address, bytes);
 }
 
