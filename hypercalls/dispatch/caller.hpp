@@ -12,12 +12,6 @@
 namespace hv
 {
 
-// Argument registers rdi, rsi, rdx, r10, r8, r9, or args[] of a multicall entry.
-struct HypercallArgs
-{
-    std::uint64_t value[6];
-};
-
 // Preemption: work is counted, not timed, since interrupts are off. One unit is about one page-table entry checked.
 inline constexpr std::int32_t kWorkBudget = 2048;
 
@@ -66,11 +60,11 @@ private:
 class FlushLimit
 {
 public:
-    [[nodiscard]] bool reached() const { return port::remote_flushes() - before_ >= kMost; }
+    [[nodiscard]] bool reached() const { return static_cast<std::int32_t>(port::remote_flushes() - limit_) >= 0; }
 
 private:
     static constexpr std::uint32_t kMost = 16;
-    std::uint32_t before_ = port::remote_flushes();
+    std::uint32_t limit_ = port::remote_flushes() + kMost; // the count wraps
 };
 
 // What a handler returns: a value for rax, an error, or Errno::Restart.

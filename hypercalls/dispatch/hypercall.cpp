@@ -42,75 +42,88 @@ namespace handlers
 namespace
 {
 
-// A multicall_entry, with its arguments as dispatch takes them.
-struct ListedCall
+// A multicall_entry in words. A list is read entry by entry where it lies, each word once; of an entry, only the result is
+// written, or the progress of a call that restarts.
+enum EntryWord : unsigned
 {
-    std::uint64_t number;
-    std::uint64_t result;
-    HypercallArgs args;
+    kNumber,
+    kResult,
+    kArguments,
+    kWordsRead = kArguments + 5, // no call has a sixth argument
 };
-static_assert(sizeof(ListedCall) == sizeof(abi::multicall_entry));
-static_assert(offsetof(ListedCall, result) == offsetof(abi::multicall_entry, result));
-static_assert(offsetof(ListedCall, args) == offsetof(abi::multicall_entry, args));
+static_assert(kResult * 8 == offsetof(abi::multicall_entry, result));
+static_assert(kArguments * 8 == offsetof(abi::multicall_entry, args));
+constexpr std::uint64_t kEntrySize = sizeof(abi::multicall_entry);
 
-constexpr std::uint64_t kChunk = 8; // entries copied in at a time
+GuestVirtual word_of(std::uint64_t entry, unsigned word)
+{
+    return GuestVirtual{entry + word * 8};
+}
+
 constexpr std::int32_t kEntryUnits = 8;
 // Each entry has a budget of its own, so a list of heavy ones could keep the CPU for all their budgets together. The clock
-// is looked at once per chunk, and not at all for the short lists that kernels send.
+// is looked at between so many entries, and not at all for the short lists that kernels send.
+constexpr std::uint64_t kBetweenLooks = 8;
 constexpr std::uint64_t kLongestList = 500'000; // nanoseconds
 
-CallResult restart_at(Caller& caller, GuestIn<ListedCall> const& list, std::uint64_t count, std::uint64_t index)
+CallResult restart_at(Caller& caller, std::uint64_t entry, std::uint64_t left)
 {
-    caller.resume_with(0, list.address(index).raw());
-    caller.resume_with(1, count - index);
+    caller.resume_with(0, entry);
+    caller.resume_with(1, left);
     return Errno::Restart;
 }
 
-// Copies in the next entries; how many. One at a time where a whole chunk cannot be read, so that those before the bad
-// one still run.
-std::uint64_t read_chunk(GuestIn<ListedCall> const& list, ListedCall (&chunk)[kChunk], std::uint64_t first,
-                         std::uint64_t count)
+// The arguments with which a call goes on replace those of its entry.
+bool write_progress(Caller const& call, std::uint64_t entry)
 {
-    std::uint64_t const wanted = count - first < kChunk ? count - first : kChunk;
-    if (list.read_array(chunk, first, wanted)) [[likely]]
-        return wanted;
-    return list.read_array(chunk, first, 1) ? 1 : 0;
+    bool written = true;
+    call.for_each_resumed([&](unsigned index, std::uint64_t value) {
+        written = port::store_to_guest(word_of(entry, kArguments + index), value) && written;
+    });
+    return written;
+}
+
+// Runs an entry as a call of its own. Errors end the list.
+[[gnu::always_inline]] inline Result<void> run_entry(Vcpu& vcpu, std::uint64_t entry)
+{
+    std::uint64_t words[kWordsRead];
+    HV_REQUIRE(port::load_words_from_guest(words, GuestVirtual{entry}), Errno::Fault);
+    HV_REQUIRE(words[kNumber] != __HYPERVISOR_multicall, Errno::Inval);
+    hv::count(vcpu, Counter::Call_in_multicall);
+    Caller call(vcpu);
+    CallResult const result = call_row(clamped(words[kNumber]), words[kArguments], words[kArguments + 1],
+                                       words[kArguments + 2], words[kArguments + 3], words[kArguments + 4], call);
+    if (!result && result.error() == Errno::FrameReplaced) [[unlikely]]
+        return Errno::FrameReplaced;
+    if (!result && result.error() == Errno::Restart) [[unlikely]]
+        return write_progress(call, entry) ? Errno::Restart : Errno::Fault;
+    HV_REQUIRE(port::store_to_guest(word_of(entry, kResult), register_value(result)), Errno::Fault);
+    return {};
 }
 
 } // namespace
 
-// Runs each entry as a call of its own. An entry that must restart is written back with its progress and the multicall
-// itself restarts from it. An iret ends the list: the guest kernel is left, so nothing after it may run (XSA-213).
-CallResult multicall(Caller& caller, std::uint64_t address, std::uint64_t length)
+// An entry that must restart has its progress written back and the multicall itself restarts from it. An iret ends the
+// list: the guest kernel is left, so nothing after it may run (XSA-213).
+CallResult multicall(Caller& caller, std::uint64_t list, std::uint64_t length)
 {
-    std::uint64_t const count = static_cast<std::uint32_t>(length);
-    GuestInOut<ListedCall> const list(address);
-    std::uint64_t const started = count > kChunk ? port::now().raw() : 0;
+    std::uint64_t left = static_cast<std::uint32_t>(length);
+    std::uint64_t const started = left > kBetweenLooks ? port::now().raw() : 0;
     FlushLimit const flushes;
-    ListedCall chunk[kChunk];
-    for (std::uint64_t first = 0; first < count;)
+    for (bool first = true; left != 0; first = false)
     {
-        bool const late = first != 0 && port::now().raw() - started > kLongestList;
-        if (caller.spend(kEntryUnits * kChunk) || late)
-            return restart_at(caller, list, count, first);
-        std::uint64_t const end = first + read_chunk(list, chunk, first, count);
-        HV_REQUIRE(end != first, Errno::Fault);
-        for (ListedCall* entry = chunk; first != end; ++first, ++entry)
+        bool const late = !first && port::now().raw() - started > kLongestList;
+        if (caller.spend(kEntryUnits * kBetweenLooks) || late)
+            return restart_at(caller, list, left);
+        for (std::uint64_t const end = left > kBetweenLooks ? left - kBetweenLooks : 0; left != end;)
         {
-            HV_REQUIRE(entry->number != __HYPERVISOR_multicall, Errno::Inval);
-            hv::count(caller.vcpu(), Counter::Call_in_multicall);
-            CallResult const result = dispatch_hypercall(caller.vcpu(), entry->number, entry->args);
-            if (!result && result.error() == Errno::FrameReplaced)
-                return result;
-            if (!result && result.error() == Errno::Restart)
-            {
-                HV_TRY_VOID(list.write(*entry, first));
-                return restart_at(caller, list, count, first);
-            }
-            std::uint64_t const value = register_value(result);
-            HV_REQUIRE(port::store_to_guest(list.address(first) + offsetof(ListedCall, result), value), Errno::Fault);
-            if (flushes.reached() && first + 1 != count) [[unlikely]]
-                return restart_at(caller, list, count, first + 1);
+            Result<void> const done = run_entry(caller.vcpu(), list);
+            if (!done) [[unlikely]]
+                return done.error() == Errno::Restart ? restart_at(caller, list, left) : CallResult(done.error());
+            list += kEntrySize;
+            --left;
+            if (flushes.reached() && left != 0) [[unlikely]]
+                return restart_at(caller, list, left);
         }
     }
     return std::int64_t{0};

@@ -55,17 +55,6 @@ inline std::uint64_t clamped(std::uint64_t number)
     return row.call(a, b, c, d, e, caller);
 }
 
-// The same for arguments in memory; ENOSYS for unknown numbers. Restart: args hold where to go on.
-inline CallResult dispatch_hypercall(Vcpu& vcpu, std::uint64_t number, HypercallArgs& args)
-{
-    Caller caller(vcpu);
-    CallResult const result =
-        call_row(clamped(number), args.value[0], args.value[1], args.value[2], args.value[3], args.value[4], caller);
-    if (!result && result.error() == Errno::Restart) [[unlikely]]
-        caller.for_each_resumed([&args](unsigned index, std::uint64_t value) { args.value[index] = value; });
-    return result;
-}
-
 namespace handlers
 {
 CallResult multicall(Caller& caller, std::uint64_t list, std::uint64_t count);

@@ -2,8 +2,9 @@
 // A guest kernel as far as memory is concerned.
 #include "guest.hpp"
 
+#include "hypercall.hpp"
+
 #include <core/domain/roots.hpp>
-#include <hypercalls/dispatch/hypercall.hpp>
 
 namespace hv::host
 {

@@ -56,7 +56,7 @@ bool single_string(std::string_view payload, std::string_view& out)
     {
         return false;
     }
-    out = {payload.data(), length};
+    out = payload.substr(0, length);
     return true;
 }
 

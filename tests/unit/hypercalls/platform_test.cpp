@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // platform_op: who may call it, the clock, firmware's lists that must end, processors, switching off.
 #include "../core/irq/fake_devices.hpp"
+#include "hypercall.hpp"
 #include "machine_test.hpp"
 
 #include <core/time/clock.hpp>
-#include <hypercalls/dispatch/hypercall.hpp>
 
 namespace hv
 {

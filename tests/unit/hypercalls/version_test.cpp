@@ -2,8 +2,8 @@
 // xen_version and the debug register calls as guests make them: through the table, with buffers in guest memory.
 #include <core/policy/version_facts.hpp>
 #include <core/trace/count.hpp>
-#include <hypercalls/dispatch/hypercall.hpp>
 
+#include <hypercall.hpp>
 #include <machine_test.hpp>
 
 #include <cstring>

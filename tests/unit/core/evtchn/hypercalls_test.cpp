@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // sched_op, vcpu_op, event_channel_op, set_timer_op and grant_table_op as a guest makes them: numbers, structures, errors.
+#include "hypercall.hpp"
 #include "machine_test.hpp"
 
 #include <core/evtchn/event_channels.hpp>
 #include <core/grant/grant_table.hpp>
-#include <hypercalls/dispatch/hypercall.hpp>
 
 namespace hv
 {

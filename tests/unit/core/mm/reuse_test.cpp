@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Reuse of frames: nobody gets a frame while a CPU may still hold its former owner's translations.
 #include <guest.hpp>
+#include <hypercall.hpp>
 #include <machine_test.hpp>
 
 #include <core/domain/range_set.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/mm/buddy.hpp>
 #include <core/mm/tlb_clock.hpp>
-#include <hypercalls/dispatch/hypercall.hpp>
 
 #include <array>
 
