@@ -11,6 +11,8 @@
 
 #include <cstdint>
 
+void entry_offsets();
+
 namespace hv
 {
 
@@ -22,11 +24,11 @@ inline constexpr std::uint32_t kNotLoaded = ~0u;
 class Vcpu
 {
 public:
-    Vcpu(Domain& domain, VcpuId id) : domain_(domain), id_(id) {}
+    Vcpu(Domain& domain, VcpuId id) : domain_(&domain), id_(id) {}
     Vcpu(Vcpu const&) = delete;
     Vcpu& operator=(Vcpu const&) = delete;
 
-    [[nodiscard]] Domain& domain() const { return domain_; }
+    [[nodiscard]] Domain& domain() const { return *domain_; }
     [[nodiscard]] VcpuId id() const { return id_; }
 
     PvState pv;
@@ -54,7 +56,9 @@ public:
     std::uint32_t poll_port = 0; // when polling exactly one port
 
 private:
-    Domain& domain_;
+    friend void ::entry_offsets(); // where things are, for assembly
+
+    Domain* const domain_;
     VcpuId const id_;
 };
 

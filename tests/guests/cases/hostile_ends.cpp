@@ -3,6 +3,8 @@
 // (gotchas 2, 4, 12; who-may-crash-whom, "what happens to whom", 2).
 #include <tests/guests/runtime/child.hpp>
 
+#include <utility>
+
 using namespace guest;
 
 namespace
@@ -62,6 +64,24 @@ void iret_from_nowhere()
 {
     with_traps();
     asm volatile("mov $0x7000000000, %%rsp; mov $23, %%eax; syscall" : : : "memory");
+}
+
+// The first kWords of the frame lie at the end of a page, nothing behind it.
+template<unsigned kWords>
+void iret_from_a_cut_frame()
+{
+    with_traps();
+    page(0)[512 - kWords] = 0;
+    EXPECT_EQ(map(page(1), 0), 0);
+    if constexpr (kWords > 5)
+        page(0)[512 - kWords + 5] = 0xe030; // cs of the kernel
+    asm volatile("mov %0, %%rsp; mov $23, %%eax; syscall" : : "r"(page(0) + 512 - kWords) : "memory");
+}
+
+template<unsigned... kWords>
+void cut_frames(std::integer_sequence<unsigned, kWords...>)
+{
+    (expect_crash(start_child(iret_from_a_cut_frame<kWords + 1>), "the frame of its iret cannot be read"), ...);
 }
 
 void user_mode_without_root()
@@ -134,6 +154,7 @@ void run()
     expect_crash(start_child(read_only_stack), kStack);
     expect_crash(start_child(handler_without_address), kHandler);
     expect_crash(start_child(iret_from_nowhere), "the frame of its iret cannot be read");
+    cut_frames(std::make_integer_sequence<unsigned, 8>());
     expect_crash(start_child(user_mode_without_root), "iret to user mode without a user page table");
     expect_crash(start_child(kernel_stack_at<0x8000000000000000>), kStack);
     expect_crash(start_child(kernel_stack_at<0xffff83fffffff000>), kStack);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every way into the hypervisor and the one way back to a guest.
+// Every way into the hypervisor, and the way back to a guest but for its iret hypercall, which is in iret.S.
 //
 // Invariants
 //  - Interrupts are off from entry to exit; every gate is an interrupt gate and SYSCALL masks IF.
@@ -11,86 +11,9 @@
 //  - #DB, NMI, #MC and #DF have stacks of their own, since they can hit the first instruction of an entry.
 //
 //   top of stack -> ss rsp rflags cs rip | vector:error | rdi rsi rdx rcx rax r8 r9 r10 r11 rbx rbp r12 r13 r14 r15
-#include <entry_offsets.h>
+#include <arch/x86_64/entry/macros.h>
 
         .section .text.hot.entry, "ax", @progbits
-
-.macro SAVE_REGISTERS
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rdx
-        pushq   %rcx
-        pushq   %rax
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
-.endm
-
-.macro RESTORE_REGISTERS
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rax
-        popq    %rcx
-        popq    %rdx
-        popq    %rsi
-        popq    %rdi
-.endm
-
-// For SYSCALL, rsp = frame - 8: rip and rflags from where it leaves them, and what C++ may change but rax, rcx and r11.
-.macro SAVE_SYSCALL
-        subq    $(8 + FRAME_RSP), %rsp
-        movq    %rcx, (8 + FRAME_RIP)(%rsp)
-        movq    %r11, (8 + FRAME_RFLAGS)(%rsp)
-        movq    %rdi, (8 + FRAME_RDI)(%rsp)
-        movq    %rsi, (8 + FRAME_RSI)(%rsp)
-        movq    %rdx, (8 + FRAME_RDX)(%rsp)
-        movq    %r8, (8 + FRAME_R8)(%rsp)
-        movq    %r9, (8 + FRAME_R9)(%rsp)
-        movq    %r10, (8 + FRAME_R10)(%rsp)
-.endm
-
-.macro RESTORE_SYSCALL
-        movq    (8 + FRAME_RDI)(%rsp), %rdi
-        movq    (8 + FRAME_RSI)(%rsp), %rsi
-        movq    (8 + FRAME_RDX)(%rsp), %rdx
-        movq    (8 + FRAME_R8)(%rsp), %r8
-        movq    (8 + FRAME_R9)(%rsp), %r9
-        movq    (8 + FRAME_R10)(%rsp), %r10
-.endm
-
-// What C++ keeps, put into the frame when somebody may look at all of it.
-.macro SAVE_KEPT
-        movq    %rbx, (8 + FRAME_RBX)(%rsp)
-        movq    %rbp, (8 + FRAME_RBP)(%rsp)
-        movq    %r12, (8 + FRAME_R12)(%rsp)
-        movq    %r13, (8 + FRAME_R13)(%rsp)
-        movq    %r14, (8 + FRAME_R14)(%rsp)
-        movq    %r15, (8 + FRAME_R15)(%rsp)
-.endm
-
-// With SMAP, EFLAGS.AC left set by a guest would let us touch its memory by accident. Three bytes of NOP, which boot
-// turns into CLAC where the CPU has SMAP (entry/smap.hpp).
-.macro CLEAR_AC
-771:    .byte   0x0f, 0x1f, 0x00
-        .pushsection .rodata.smap_clac, "a", @progbits
-        .quad   771b
-        .popsection
-.endm
 
 // Reached from the per-CPU stub: rsp = address of the frame's rsp slot (already stored), rcx = rip, r11 = rflags.
 // The argument registers are C's but for r10 in place of rcx, and go to the handler as they are.
@@ -99,6 +22,7 @@
 entry_syscall64:
         cmpl    $HYPERCALL_IRET, %eax
         je      entry_iret
+        .globl  not_iret
 not_iret:
         SAVE_SYSCALL
         movq    %rax, (8 + FRAME_RAX)(%rsp)
@@ -138,36 +62,6 @@ not_iret:
         call    handle_guest_syscall
         jmp     4b
         .size   entry_syscall64, . - entry_syscall64
-
-// The iret hypercall ends every event, exception and system call of a guest, so it goes past the table, unless it is part of
-// a multicall. In guest user mode the number is one of the guest's own.
-        .type   entry_iret, @function
-entry_iret:
-        movq    (FRAME_SIZE - FRAME_RSP + CPU_CURRENT)(%rsp), %rax
-        cmpb    $0, VCPU_IN_KERNEL(%rax)
-        movl    $HYPERCALL_IRET, %eax
-        je      not_iret
-        SAVE_SYSCALL
-        leaq    8(%rsp), %rdi
-        leaq    (8 + FRAME_SIZE)(%rsp), %rsi    // CpuLocal
-        call    handle_iret
-        testl   %eax, %eax
-        jz      2f
-        RESTORE_SYSCALL
-        cmpl    $RETURN_SYSRET, %eax
-        movq    (8 + FRAME_RAX)(%rsp), %rax
-        jne     1f
-        movq    (8 + FRAME_RIP)(%rsp), %rcx     // canonical, and TF is clear: choose_return() has looked
-        movq    (8 + FRAME_RFLAGS)(%rsp), %r11
-        movq    (8 + FRAME_RSP)(%rsp), %rsp
-        sysretq
-1:      movq    (8 + FRAME_RCX)(%rsp), %rcx
-        movq    (8 + FRAME_R11)(%rsp), %r11
-        addq    $(8 + FRAME_RIP), %rsp
-        jmp     guest_iret
-2:      SAVE_KEPT
-        jmp     exit_to_guest
-        .size   entry_iret, . - entry_iret
 
 // SYSCALL from 32-bit code (AMD): eip in rcx.
         .globl  entry_syscall32
@@ -226,6 +120,7 @@ exit_to_guest:
         leaq    8(%rsp), %rdi
         call    prepare_exit
 // What the handler of an entry says about the way back (pv/return.hpp) is in eax; rsp = frame - 8.
+        .globl  return_as_told
 return_as_told:
         testl   %eax, %eax
         jz      exit_to_guest

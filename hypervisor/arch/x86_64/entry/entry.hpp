@@ -24,8 +24,8 @@ extern "C"
                                  std::uint64_t r8, hv::CpuLocal& cpu);
     // SYSCALL in guest user mode. The same of the frame.
     SyscallResult handle_guest_syscall(hv::TrapFrame& frame, hv::CpuLocal& cpu);
-    // The iret hypercall of guest kernel mode. The frame has rip, rflags, rsp and the registers that C++ may change but rcx,
-    // r11 and rax; on return it has those, too, cs and ss. Returns Return.
+    // The iret hypercall of guest kernel mode, where iret.S leaves it to C++. The frame lacks rcx, r11, rax, cs and ss; it has
+    // them on return. Returns Return.
     std::uint32_t handle_iret(hv::TrapFrame& frame, hv::CpuLocal& cpu);
     void handle_syscall32(hv::TrapFrame& frame);
     std::uint32_t handle_guest_trap(hv::TrapFrame& frame);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The iret hypercall: back to what the guest kernel interrupted, in either mode.
+// The iret hypercall: back to what the guest kernel interrupted, in either mode. All of it; entry/iret.S does the same for
+// frames that ask for nothing special, which are most.
 #include <arch/x86_64/entry/entry.hpp>
 #include <arch/x86_64/pv/guest_copy.hpp>
+#include <arch/x86_64/pv/iret.hpp>
 #include <arch/x86_64/pv/mode.hpp>
 #include <arch/x86_64/pv/return.hpp>
 #include <core/domain/guest_iret.hpp>
@@ -14,10 +16,6 @@ namespace
 {
 
 constexpr std::uint64_t kFlagInterrupt = 1u << 9;
-constexpr std::uint64_t kFlagFixed = 1u << 1;
-constexpr std::uint64_t kFlagsDropped =
-    (3u << 12) | (1u << 14) | (1u << 17) | (1u << 19) | (1u << 20); // IOPL NT VM VIF VIP
-constexpr std::uint64_t kInSystemCall = 1u << 8;                    // VGCF_in_syscall
 
 [[gnu::cold, gnu::noinline]] void crash(Vcpu& vcpu, TrapFrame& frame, char const* reason)
 {
@@ -30,10 +28,7 @@ constexpr std::uint64_t kInSystemCall = 1u << 8;                    // VGCF_in_s
 // returns to a user mode that has no address space.
 void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
 {
-    struct
-    {
-        std::uint64_t flags, rip, cs, rflags, rsp, ss;
-    } saved;
+    GuestIretFrame saved;
     if (!load_words(frame.rsp, frame.rax, frame.r11, frame.rcx, saved.flags, saved.rip, saved.cs, saved.rflags,
                     saved.rsp, saved.ss)) [[unlikely]]
     {
@@ -52,9 +47,9 @@ void return_to_guest_frame(Vcpu& vcpu, TrapFrame& frame)
     if ((vcpu.domain().vm_assist & (1u << VMASST_TYPE_architectural_iopl)) != 0)
         vcpu.pv.iopl = static_cast<std::uint8_t>(saved.rflags >> 12 & 3);
     frame.rip = saved.rip;
-    frame.rflags = (saved.rflags & ~kFlagsDropped & 0xffffffff) | kFlagInterrupt | kFlagFixed;
+    frame.rflags = (saved.rflags & kIretFlagsKept) | kIretFlagsSet;
     frame.rsp = saved.rsp;
-    if ((saved.flags & kInSystemCall) != 0)
+    if ((saved.flags & kIretFromSystemCall) != 0)
     {
         frame.cs = layout::kSelectorGuestCode64;
         frame.ss = layout::kSelectorGuestData;
