@@ -98,9 +98,9 @@ Callback* callback_of(PvState& pv, std::uint16_t type)
     case CALLBACKTYPE_failsafe: return &pv.failsafe_callback;
     case CALLBACKTYPE_syscall: return &pv.syscall_callback;
     case CALLBACKTYPE_syscall32: return &pv.syscall32_callback;
+    case CALLBACKTYPE_sysenter: return &pv.sysenter_callback;
     case CALLBACKTYPE_nmi: return &pv.nmi_callback;
-    default: // SYSENTER among them, which we do not deliver: kernels that hear so let 32-bit programs use INT 0x80
-        return nullptr;
+    default: return nullptr;
     }
 }
 

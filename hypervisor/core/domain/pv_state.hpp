@@ -47,7 +47,7 @@ struct PvState
     Callback failsafe_callback{};
     Callback syscall_callback{};
     Callback syscall32_callback{};
-    Callback sysenter_callback{}; // kept for the tools' contexts; SYSENTER is not delivered
+    Callback sysenter_callback{};
     Callback nmi_callback{};
     bool nmi_pending = false;
     bool nmi_masked = false; // cleared by the iret hypercall

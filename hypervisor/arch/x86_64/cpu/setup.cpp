@@ -9,6 +9,7 @@
 #include <arch/x86_64/cpu/features.hpp>
 #include <arch/x86_64/cpu/instructions.hpp>
 #include <arch/x86_64/cpu/setup.hpp>
+#include <arch/x86_64/entry/entry.hpp>
 
 #include <initializer_list>
 
@@ -41,6 +42,11 @@ void setup_syscall(CpuId cpu)
     write_msr(msr::kLstar, stub);
     write_msr(msr::kCstar, stub + kStubCompatOffset);
     write_msr(msr::kSyscallMask, kSyscallClears);
+    // SYSENTER takes SS from the descriptor behind that of CS. In 64-bit mode AMD's CPUs raise #UD for it.
+    static_assert(layout::kSelectorHypervisorData == layout::kSelectorHypervisorCode + 8);
+    write_msr(msr::kSysenterCs, layout::kSelectorHypervisorCode);
+    write_msr(msr::kSysenterEsp, layout::cpu_region(cpu) + layout::kCpuStackTop);
+    write_msr(msr::kSysenterEip, reinterpret_cast<std::uint64_t>(&entry_sysenter));
 }
 
 } // namespace

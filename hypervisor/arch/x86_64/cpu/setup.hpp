@@ -15,6 +15,9 @@ inline constexpr std::uint64_t kPatValue = 0x0000050100070406;
 namespace msr
 {
 inline constexpr std::uint32_t kApicBase = 0x1b;
+inline constexpr std::uint32_t kSysenterCs = 0x174;
+inline constexpr std::uint32_t kSysenterEsp = 0x175;
+inline constexpr std::uint32_t kSysenterEip = 0x176;
 inline constexpr std::uint32_t kMtrrDefaultType = 0x2ff;
 inline constexpr std::uint32_t kPat = 0x277;
 inline constexpr std::uint32_t kTscDeadline = 0x6e0;

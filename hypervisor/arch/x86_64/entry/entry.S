@@ -81,6 +81,29 @@ entry_syscall32:
         jmp     exit_to_guest
         .size   entry_syscall32, . - entry_syscall32
 
+// SYSENTER (Intel): no register tells where it came from, so the ABI gives the guest's handler a frame of zeros. TF, NT, AC
+// and DF come along: those in force here are cleared first of all that could mind, after at most a #DB for each instruction.
+        .globl  entry_sysenter
+        .type   entry_sysenter, @function
+entry_sysenter:
+        pushq   $SELECTOR_GUEST_DATA
+        pushq   $0
+        pushfq
+        orl     $FLAG_INTERRUPT, (%rsp)
+        pushq   $3
+        pushq   $0
+        pushq   $0
+        movl    $VECTOR_SYSENTER, 4(%rsp)
+        pushq   $FLAG_FIXED
+        popfq
+        SAVE_REGISTERS
+        movq    %rsp, %rdi
+        subq    $8, %rsp
+        xorl    %ebp, %ebp
+        call    handle_sysenter
+        jmp     exit_to_guest
+        .size   entry_sysenter, . - entry_sysenter
+
 // The frame is complete below the GPRs: [rsp] = error:vector, then rip, cs, rflags, rsp, ss.
         .type   entry_common, @function
 entry_common:

@@ -8,6 +8,7 @@ extern "C"
 {
     void entry_syscall64();
     void entry_syscall32();
+    void entry_sysenter();
     [[noreturn]] void exit_to_guest(); // with the stack pointer 8 below the guest frame
     extern char guest_iret[];          // the IRETQ that returns to a guest
 
@@ -28,6 +29,7 @@ extern "C"
     // them on return. Returns Return.
     std::uint32_t handle_iret(hv::TrapFrame& frame, hv::CpuLocal& cpu);
     void handle_syscall32(hv::TrapFrame& frame);
+    void handle_sysenter(hv::TrapFrame& frame); // its rip, cs and rsp are what the ABI says of what nobody knows
     std::uint32_t handle_guest_trap(hv::TrapFrame& frame);
     // A trap in the hypervisor itself: nullptr to resume `frame`, or the guest frame to continue with.
     hv::TrapFrame* handle_own_trap(hv::TrapFrame& frame);

@@ -77,6 +77,9 @@ void entry_offsets()
     HV_OFFSET(IRET_FLAGS_SET, hv::kIretFlagsSet);
     HV_OFFSET(VECTOR_SYSCALL, hv::kVectorSyscall);
     HV_OFFSET(VECTOR_SYSCALL32, hv::kVectorSyscall32);
+    HV_OFFSET(VECTOR_SYSENTER, hv::kVectorSysenter);
+    HV_OFFSET(FLAG_INTERRUPT, 1u << 9);
+    HV_OFFSET(FLAG_FIXED, 1u << 1);
     HV_OFFSET(CPU_STRIDE, hv::layout::kCpuStride);
     HV_OFFSET(CPU_STACK_TOP, hv::layout::kCpuStackTop);
     HV_OFFSET(SELECTOR_GUEST_CODE64, std::uint32_t{hv::layout::kSelectorGuestCode64});

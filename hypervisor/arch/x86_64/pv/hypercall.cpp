@@ -48,6 +48,19 @@ SyscallResult leave(CpuLocal const& cpu, Vcpu& vcpu, TrapFrame const& frame)
     return leave(cpu, vcpu, frame);
 }
 
+// A 32-bit program's system call. False: the kernel has no callback for it, or made it itself, where there are no hypercalls
+// of ours.
+bool enter_by(Vcpu& vcpu, TrapFrame& frame, Callback const& callback)
+{
+    if (vcpu.pv.in_kernel)
+        return false;
+    count(vcpu, Counter::Guest_syscall);
+    if (callback.address == 0)
+        return false;
+    bounce_to_kernel(vcpu, frame, {callback.address, callback.mask_events, false, 0});
+    return true;
+}
+
 // The result is no number for rax.
 [[gnu::noinline, gnu::cold]] SyscallResult finish_specially(CpuLocal& cpu, Caller const& caller, Errno error)
 {
@@ -106,15 +119,16 @@ void handle_syscall32(hv::TrapFrame& frame)
 {
     using namespace hv;
     Vcpu& vcpu = *this_cpu().current;
-    Callback const& callback = vcpu.pv.syscall32_callback;
-    // 32-bit code in guest kernel mode has no hypercalls of ours.
-    if (!vcpu.pv.in_kernel)
-        count(vcpu, Counter::Guest_syscall);
-    if (vcpu.pv.in_kernel || callback.address == 0)
-    {
-        frame.rip -= kSyscallBytes;
-        deliver_exception(vcpu, frame, 6, 0);
+    if (enter_by(vcpu, frame, vcpu.pv.syscall32_callback))
         return;
-    }
-    bounce_to_kernel(vcpu, frame, {callback.address, callback.mask_events, false, 0});
+    frame.rip -= kSyscallBytes;
+    deliver_exception(vcpu, frame, 6, 0);
+}
+
+void handle_sysenter(hv::TrapFrame& frame)
+{
+    using namespace hv;
+    Vcpu& vcpu = *this_cpu().current;
+    if (!enter_by(vcpu, frame, vcpu.pv.sysenter_callback))
+        deliver_exception(vcpu, frame, 13, 0);
 }
