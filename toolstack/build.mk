@@ -24,7 +24,7 @@ release_objects := $(patsubst %.cpp,$(release_dir)/%.o,$(libvm_sources) $(vmctl_
 # What can be tested without a hypervisor; the rest is tested by booting one (tests/system).
 tested_sources := $(wildcard toolstack/libvm/base/*.cpp toolstack/libvm/config/*.cpp) \
                   $(addprefix toolstack/libvm/, store/batch.cpp store/layout.cpp store/pipeline.cpp \
-                    device/block_device.cpp domain/registry.cpp domain/record_json.cpp supervise/ended_log.cpp \
+                    device/block_device.cpp domain/kernel_cache.cpp domain/registry.cpp domain/record_json.cpp supervise/ended_log.cpp \
                     supervise/restart_policy.cpp domain/signals.cpp) \
                   $(addprefix toolstack/vmctl/, command_line.cpp output.cpp)
 checked_objects := $(patsubst %.cpp,$(checked_dir)/%.o,$(tested_sources) $(test_sources))

@@ -5,6 +5,8 @@
 #include "base/unique_fd.hpp"
 #include "hypervisor/xen_libraries.hpp"
 
+#include <cstring>
+#include <elf.h>
 #include <sys/stat.h>
 
 namespace vm
@@ -67,29 +69,67 @@ void GuestImage::require(int result, std::string const& what, ExitCode code, std
     }
 }
 
-GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest) : hypervisor_(hypervisor), guest_(guest)
+GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest, KernelCache const& kernels)
+    : hypervisor_(hypervisor), guest_(guest), kernels_(kernels), kept_kernel_(kernels.find(guest.kernel))
 {
     check_images(guest);
-    image_.reset(xc_dom_allocate(hypervisor.handle(), guest.command_line.c_str(), nullptr));
+    if (kept_kernel_)
+    {
+        try
+        {
+            read(*kept_kernel_);
+            return;
+        }
+        catch (Error const&)
+        {
+            KernelCache::forget(*kept_kernel_); // whatever is wrong, the kernel's own file tells it better
+            kept_kernel_.reset();
+        }
+    }
+    read(guest.kernel);
+}
+
+/// The kernel from its file, or from what was kept of it.
+void GuestImage::read(std::string const& kernel)
+{
+    image_.reset(xc_dom_allocate(hypervisor_.handle(), guest_.command_line.c_str(), nullptr));
     xc_dom_image* const image = image_.get();
     if (!image)
     {
         throw Error(ExitCode::NoResources, "no memory for the domain builder");
     }
-    image->max_vcpus = guest.max_vcpus;
+    image->max_vcpus = guest_.max_vcpus;
     image->container_type = xc_dom_image::XC_DOM_PV_CONTAINER;
     image->claim_enabled = 1; // memory that is not there is noticed before anything is filled
-    require(xc_dom_kernel_file(image, guest.kernel.c_str()), "cannot read the kernel '" + guest.kernel + "'",
+    require(xc_dom_kernel_file(image, kernel.c_str()), "cannot read the kernel '" + guest_.kernel + "'",
             ExitCode::Usage, "");
-    if (!guest.ramdisk.empty())
+    if (!guest_.ramdisk.empty())
     {
-        require(xc_dom_module_file(image, guest.ramdisk.c_str(), nullptr),
-                "cannot read the ramdisk '" + guest.ramdisk + "'", ExitCode::Usage, "");
+        require(xc_dom_module_file(image, guest_.ramdisk.c_str(), nullptr),
+                "cannot read the ramdisk '" + guest_.ramdisk + "'", ExitCode::Usage, "");
     }
-    require(xc_dom_boot_xen_init(image, hypervisor.handle(), DOMID_INVALID), "cannot ask what the hypervisor offers",
+    require(xc_dom_boot_xen_init(image, hypervisor_.handle(), DOMID_INVALID), "cannot ask what the hypervisor offers",
             ExitCode::Failed, "");
-    require(xc_dom_parse_image(image), "the kernel '" + guest.kernel + "' cannot be booted", ExitCode::Usage,
+    require(xc_dom_parse_image(image), "the kernel '" + guest_.kernel + "' cannot be booted", ExitCode::Usage,
             "give an undamaged x86-64 Linux kernel (bzImage or ELF) with paravirtual Xen support");
+}
+
+void GuestImage::keep_kernel() const
+{
+    if (kept_kernel_)
+    {
+        KernelCache::renew(*kept_kernel_);
+        return;
+    }
+    // After parsing the library holds the ELF file that was packed, or the file itself where nothing was.
+    std::span const unpacked(static_cast<std::byte const*>(image_->kernel_blob), image_->kernel_size);
+    struct stat file = {};
+    bool const was_packed =
+        ::stat(guest_.kernel.c_str(), &file) == 0 && static_cast<std::size_t>(file.st_size) != unpacked.size();
+    if (was_packed && unpacked.size() > SELFMAG && std::memcmp(unpacked.data(), ELFMAG, SELFMAG) == 0)
+    {
+        kernels_.keep(guest_.kernel, unpacked);
+    }
 }
 
 void GuestImage::build(DomainId domain, GuestRings& rings)

@@ -4,10 +4,13 @@
 
 #include "base/error.hpp"
 #include "config/guest_config.hpp"
+#include "domain/kernel_cache.hpp"
 #include "hypervisor/hypervisor.hpp"
 #include "store/layout.hpp"
 
 #include <memory>
+#include <optional>
+#include <string>
 
 struct xc_dom_image;
 
@@ -32,8 +35,11 @@ public:
 class GuestImage
 {
 public:
-    /// Reads, unpacks and checks kernel and ramdisk; needs no domain yet. The hypervisor outlives the image.
-    GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest);
+    /// Reads, unpacks and checks kernel and ramdisk; needs no domain yet. What it is given outlives the image.
+    GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest, KernelCache const& kernels);
+
+    /// Leaves the unpacked kernel for the creations to come.
+    void keep_kernel() const;
 
     /// Allocates the domain's memory, loads the images and sets up vCPU 0; the domain stays paused.
     /// `rings` has the ports and gets the frames. On an error the domain is left for the caller to destroy.
@@ -45,11 +51,14 @@ private:
         void operator()(xc_dom_image* image) const;
     };
 
+    void read(std::string const& kernel);
     void require(int result, std::string const& what, ExitCode code, std::string const& hint) const;
 
     Hypervisor const& hypervisor_;
     GuestConfig const& guest_;
-    PopulatedMemory populated_; // before the image, so that the image's memory goes first
+    KernelCache const& kernels_;
+    std::optional<std::string> kept_kernel_; // the entry that the kernel was read from
+    PopulatedMemory populated_;              // before the image, so that the image's memory goes first
     std::unique_ptr<xc_dom_image, Release> image_;
 };
 

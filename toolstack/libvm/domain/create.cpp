@@ -254,7 +254,8 @@ GuestRecord Creation::run(SignalGuard* signals)
         }
     };
     fill_in();
-    GuestImage image(host_.hypervisor, record_.config);
+    KernelCache const kernels;
+    GuestImage image(host_.hypervisor, record_.config, kernels);
     safe_point();
     make_domain();
     set_up_domain();
@@ -271,6 +272,7 @@ GuestRecord Creation::run(SignalGuard* signals)
     {
         host_.hypervisor.unpause(record_.domain);
     }
+    image.keep_kernel();
     return record_;
 }
 
@@ -287,7 +289,8 @@ IsAlive Host::liveness() const
 void check_guest(Host& host, GuestConfig const& guest)
 {
     check_surroundings(host, guest);
-    GuestImage const image(host.hypervisor, guest);
+    KernelCache const kernels;
+    GuestImage const image(host.hypervisor, guest, kernels);
 }
 
 GuestRecord create_guest(Host& host, GuestConfig const& guest, CreateOptions const& options)

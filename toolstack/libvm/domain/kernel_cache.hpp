@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Kernels that earlier creations have unpacked. Unpacking costs more than all the rest of a creation, and a host boots few
+// kernels many times.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace vm
+{
+
+/// A directory of unpacked kernels, each under a name that tells the state of the file it came from: a kernel that is
+/// replaced or changed is another one. Nothing here fails loudly: what cannot be kept is unpacked again. Any number of
+/// processes may use it at a time.
+class KernelCache
+{
+public:
+    struct Limits
+    {
+        /// Of all entries together. They take an eighth of their file system at most, too, whatever it is: a control
+        /// domain may have its root in memory.
+        std::uint64_t bytes = std::uint64_t{1} << 30;
+        /// A file that changed this lately may change once more without a new time: it is not kept.
+        std::int64_t settled_seconds = 2;
+    };
+
+    KernelCache() : KernelCache(default_directory(), Limits()) {}
+    KernelCache(std::string directory, Limits limits);
+    /// $TESSERA_CACHE_DIR or /var/cache/tessera, and kernels/ in it.
+    static std::string default_directory();
+
+    /// What is kept for this kernel file: a path. It may be gone by the time it is opened.
+    [[nodiscard]] std::optional<std::string> find(std::string const& kernel) const;
+    /// Keeps the unpacked form of the kernel file, and lets older entries go when there are too many.
+    void keep(std::string const& kernel, std::span<std::byte const> unpacked) const;
+    /// The entry was of use: it goes after others.
+    static void renew(std::string const& entry);
+    static void forget(std::string const& entry);
+
+private:
+    /// Where the entry of the kernel file is or would be; nothing for files that are not to be kept.
+    [[nodiscard]] std::optional<std::string> place_of(std::string const& kernel) const;
+    void make_room(std::uint64_t limit, std::string const& newest) const;
+
+    std::string directory_;
+    Limits limits_;
+};
+
+} // namespace vm
