@@ -1,110 +1,139 @@
 // SPDX-License-Identifier: MIT
 // GNTTABOP_copy: bytes between a granted or own page and another.
+#include <core/domain/lifecycle.hpp>
 #include <core/grant/grant_operations.hpp>
-#include <core/mm/frame.hpp>
+#include <core/grant/use.hpp>
 #include <port/port.hpp>
-
-#include <utility>
 
 namespace hv::grant
 {
 
-GrantUse CopyEnd::use() const
+template<GrantUse kUse>
+void CopyEnd<kUse>::close()
 {
-    return write_ ? GrantUse::HostWrite : GrantUse::HostRead;
-}
-
-// Gives back what is held, also after an open that failed half-way.
-void CopyEnd::close()
-{
-    if (passed_on_by_) [[unlikely]]
+    if (space_ == kNothing)
+        return;
+    if ((space_ & kByReference) != 0)
+        granter_.found().grants->release_here(ref(), kUse);
+    if (behind_ != kDomainInvalid) [[unlikely]]
     {
-        passed_on_by_->grants->release(passed_on_as_, use());
-        passed_on_by_ = DomainRef();
+        // Until it is dropped, its frame counts as a reference of that domain.
+        domain_of_frame(behind_)->grants->release(GrantRef{behind_ref_}, kUse);
+        behind_ = kDomainInvalid;
     }
-    if (held_)
-    {
-        held_ = false;
-        if (write_)
-            put_writable(grant_.frame);
-        else
-            put_frame(grant_.frame);
-        if (granter_)
-            granter_->grants->release(ref_, use());
-    }
-    if (granter_)
-        granter_ = DomainRef();
+    space_ = kNothing;
+    drop_use(frame_, writes(kUse));
 }
 
-std::byte* CopyEnd::data() const
+template<GrantUse kUse>
+[[gnu::always_inline]] inline void CopyEnd<kUse>::hold(Mfn frame, std::uint32_t offset, std::uint32_t length)
 {
-    return port::frame_data(grant_.frame);
+    first_ = offset;
+    end_ = offset + length;
+    frame_ = frame;
+    data_ = port::frame_data(frame);
 }
 
-GrantStatus CopyEnd::open_grant(Domain& caller, DomainId granter, GrantRef ref)
+template<GrantUse kUse>
+[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open_grant(Domain& caller, DomainId granter)
 {
-    granter_ = find_domain(caller, granter);
-    if (!granter_ || granter_->grants == nullptr)
+    Domain* const owner = granter_.find(caller, granter);
+    if (owner == nullptr) [[unlikely]]
         return GNTST_bad_domain;
-    ref_ = ref;
-    GrantStatus const status = granter_->grants->acquire(caller.id(), ref_, use(), true, grant_);
-    return status == GNTST_general_error ? open_passed_on(caller, status) : status;
+    AcquiredGrant grant = owner->grants->acquire_here(caller.id(), ref(), kUse, true);
+    if (grant.status == GNTST_general_error) [[unlikely]]
+        grant = open_passed_on(caller);
+    if (grant.status == GNTST_okay) [[likely]]
+        hold(grant.frame, grant.offset, grant.length);
+    return grant.status;
 }
 
 // The entry may pass on what its domain was granted by another. Once: that grant has to be one of memory.
-GrantStatus CopyEnd::open_passed_on(Domain& caller, GrantStatus refused)
+template<GrantUse kUse>
+[[gnu::noinline]] AcquiredGrant CopyEnd<kUse>::open_passed_on(Domain& caller)
 {
+    Domain& by = granter_.found();
     GrantBehind behind;
-    if (granter_->grants->acquire_transitive(caller.id(), ref_, use(), behind) != GNTST_okay)
-        return refused;
-    passed_on_by_ = std::move(granter_);
-    passed_on_as_ = ref_;
-    granter_ = find_domain(behind.granter);
-    if (!granter_ || granter_->grants == nullptr)
-        return GNTST_bad_domain;
-    ref_ = behind.ref;
-    return granter_->grants->acquire(passed_on_by_->id(), ref_, use(), true, grant_);
+    if (by.grants->acquire_transitive(caller.id(), ref(), kUse, behind) != GNTST_okay)
+        return {GNTST_general_error};
+    DomainRef const granter = find_domain(behind.granter);
+    AcquiredGrant grant{GNTST_bad_domain};
+    if (granter && granter->grants != nullptr)
+        grant = granter->grants->acquire(by.id(), behind.ref, kUse, true);
+    if (grant.status == GNTST_okay)
+    {
+        behind_ = behind.granter;
+        behind_ref_ = behind.ref.raw();
+    }
+    else
+    {
+        by.grants->release(ref(), kUse);
+    }
+    return grant;
 }
 
-GrantStatus CopyEnd::open_own(Domain& caller, DomainId owner, GuestFrame frame)
+template<GrantUse kUse>
+[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open_own(Domain& caller, DomainId owner)
 {
-    if (owner != kDomainSelf && owner != caller.id())
+    if (owner != kDomainSelf && owner != caller.id()) [[unlikely]]
         return GNTST_permission_denied;
-    grant_ = AcquiredGrant{caller.resolve(frame), 0, kPageSize};
-    bool const taken =
-        write_ ? static_cast<bool>(get_writable(grant_.frame, caller.id())) : get_frame(grant_.frame, caller.id());
-    return taken ? GNTST_okay : GNTST_bad_page;
+    Mfn const frame = caller.resolve(GuestFrame{name_});
+    if (!take_use(frame, caller.id(), writes(kUse))) [[unlikely]]
+        return GNTST_bad_page;
+    hold(frame, 0, kPageSize);
+    return GNTST_okay;
 }
 
-GrantStatus CopyEnd::open_another(Domain& caller, DomainId domain, std::uint64_t name, bool by_reference)
+template<GrantUse kUse>
+[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open(Domain& caller, Name const& end, bool by_reference)
 {
     close();
-    by_reference_ = by_reference;
-    domain_ = domain;
-    name_ = name;
-    GrantStatus const status = by_reference ? open_grant(caller, domain, GrantRef{static_cast<std::uint32_t>(name)})
-                                            : open_own(caller, domain, GuestFrame{name});
-    held_ = status == GNTST_okay;
+    name_ = end.u.gmfn;
+    DomainId const domain{end.domid};
+    GrantStatus const status = by_reference ? open_grant(caller, domain) : open_own(caller, domain);
+    if (status == GNTST_okay)
+        space_ = space_of(end, by_reference);
     return status;
+}
+
+// Both ends are held and cover what the operation asks for, which then lies within its pages, too.
+[[gnu::always_inline]] inline bool Copier::is_open(abi::gnttab_copy const& operation) const
+{
+    return source_.holds(operation.source, (operation.flags & GNTCOPY_source_gref) != 0) &&
+           destination_.holds(operation.dest, (operation.flags & GNTCOPY_dest_gref) != 0) &&
+           source_.covers(operation.source.offset, operation.len) &&
+           destination_.covers(operation.dest.offset, operation.len);
+}
+
+[[gnu::noinline]] GrantStatus Copier::open(abi::gnttab_copy const& operation)
+{
+    std::uint32_t const length = operation.len;
+    if (operation.source.offset + length > kPageSize || operation.dest.offset + length > kPageSize)
+        return GNTST_bad_copy_arg;
+    bool const source_granted = (operation.flags & GNTCOPY_source_gref) != 0;
+    if (!source_.holds(operation.source, source_granted))
+        if (auto const status = source_.open(caller_, operation.source, source_granted); status != GNTST_okay)
+            return status;
+    bool const destination_granted = (operation.flags & GNTCOPY_dest_gref) != 0;
+    if (!destination_.holds(operation.dest, destination_granted))
+        if (auto const status = destination_.open(caller_, operation.dest, destination_granted); status != GNTST_okay)
+            return status;
+    bool const covered =
+        source_.covers(operation.source.offset, length) && destination_.covers(operation.dest.offset, length);
+    return covered ? GNTST_okay : GNTST_general_error;
 }
 
 GrantStatus Copier::copy(abi::gnttab_copy const& operation)
 {
-    std::uint32_t const length = operation.len;
-    std::uint32_t const from = operation.source.offset;
-    std::uint32_t const to = operation.dest.offset;
-    if (from + length > kPageSize || to + length > kPageSize)
-        return GNTST_bad_copy_arg;
-    bool const source_granted = (operation.flags & GNTCOPY_source_gref) != 0;
-    if (auto const status = source_.open(caller_, operation.source, source_granted); status != GNTST_okay)
-        return status;
-    bool const destination_granted = (operation.flags & GNTCOPY_dest_gref) != 0;
-    if (auto const status = destination_.open(caller_, operation.dest, destination_granted); status != GNTST_okay)
-        return status;
-    if (!source_.covers(from, length) || !destination_.covers(to, length))
-        return GNTST_general_error;
-    __builtin_memmove(destination_.data() + to, source_.data() + from, length); // both can be parts of one page
+    if (!is_open(operation))
+        if (auto const status = open(operation); status != GNTST_okay) [[unlikely]]
+            return status;
+    std::byte* const to = destination_.data() + operation.dest.offset;
+    __builtin_memmove(to, source_.data() + operation.source.offset, operation.len); // both can be parts of one page
     return GNTST_okay;
 }
+
+template class CopyEnd<GrantUse::HostRead>;
+template class CopyEnd<GrantUse::HostWrite>;
 
 } // namespace hv::grant

@@ -241,7 +241,7 @@ TEST_F(TransitiveGrantTest, CannotBeMappedNorPassedOnAgain)
     operation.flags = GNTMAP_host_map | GNTMAP_readonly;
     operation.ref = 30;
     operation.dom = middle_->id().raw();
-    EXPECT_EQ(grant::map(vcpu(), operation), GNTST_general_error);
+    EXPECT_EQ(grant::Mapper(vcpu()).map(operation), GNTST_general_error);
     Mfn const own = host::guest_page(*mapper_);
     pass_on(31, 30);
     entry_of_middle(31).transitive.trans_domid = middle_->id().raw();
