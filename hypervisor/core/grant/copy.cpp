@@ -11,17 +11,15 @@ namespace hv::grant
 template<GrantUse kUse>
 void CopyEnd<kUse>::close()
 {
-    if (space_ == kNothing)
-        return;
-    if ((space_ & kByReference) != 0)
-        granter_.found().grants->release_here(ref(), kUse);
-    if (behind_ != kDomainInvalid) [[unlikely]]
+    if (by_reference_)
     {
-        // Until it is dropped, its frame counts as a reference of that domain.
-        domain_of_frame(behind_)->grants->release(GrantRef{behind_ref_}, kUse);
-        behind_ = kDomainInvalid;
+        granter_.found().grants->release_here(ref(), kUse);
+        // Until it is dropped, the frame counts as a reference of its domain.
+        if (behind_ != DOMID_INVALID) [[unlikely]]
+            domain_of_frame(DomainId{behind_})->grants->release(GrantRef{behind_ref_}, kUse);
     }
-    space_ = kNothing;
+    first_ = 1;
+    end_ = 0;
     drop_use(frame_, writes(kUse));
 }
 
@@ -35,11 +33,12 @@ template<GrantUse kUse>
 }
 
 template<GrantUse kUse>
-[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open_grant(Domain& caller, DomainId granter)
+[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open_grant(Domain& caller)
 {
-    Domain* const owner = granter_.find(caller, granter);
+    Domain* const owner = granter_.find(caller, DomainId{domain_});
     if (owner == nullptr) [[unlikely]]
         return GNTST_bad_domain;
+    behind_ = DOMID_INVALID;
     AcquiredGrant grant = owner->grants->acquire_here(caller.id(), ref(), kUse, true);
     if (grant.status == GNTST_general_error) [[unlikely]]
         grant = open_passed_on(caller);
@@ -62,7 +61,7 @@ template<GrantUse kUse>
         grant = granter->grants->acquire(by.id(), behind.ref, kUse, true);
     if (grant.status == GNTST_okay)
     {
-        behind_ = behind.granter;
+        behind_ = behind.granter.raw();
         behind_ref_ = behind.ref.raw();
     }
     else
@@ -73,9 +72,9 @@ template<GrantUse kUse>
 }
 
 template<GrantUse kUse>
-[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open_own(Domain& caller, DomainId owner)
+[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open_own(Domain& caller)
 {
-    if (owner != kDomainSelf && owner != caller.id()) [[unlikely]]
+    if (domain_ != DOMID_SELF && domain_ != caller.id().raw()) [[unlikely]]
         return GNTST_permission_denied;
     Mfn const frame = caller.resolve(GuestFrame{name_});
     if (!take_use(frame, caller.id(), writes(kUse))) [[unlikely]]
@@ -85,39 +84,40 @@ template<GrantUse kUse>
 }
 
 template<GrantUse kUse>
-[[gnu::always_inline]] inline GrantStatus CopyEnd<kUse>::open(Domain& caller, Name const& end, bool by_reference)
+inline GrantStatus CopyEnd<kUse>::open(Domain& caller, Name const& end, bool by_reference)
 {
-    close();
+    if (held())
+    {
+        if (named(end) && by_reference_ == by_reference)
+            return GNTST_okay;
+        close();
+    }
     name_ = end.u.gmfn;
-    DomainId const domain{end.domid};
-    GrantStatus const status = by_reference ? open_grant(caller, domain) : open_own(caller, domain);
-    if (status == GNTST_okay)
-        space_ = space_of(end, by_reference);
-    return status;
+    domain_ = end.domid;
+    by_reference_ = by_reference;
+    return by_reference ? open_grant(caller) : open_own(caller);
 }
 
-// Both ends are held and cover what the operation asks for, which then lies within its pages, too.
+// Both ends hold what the operation names and cover what it asks for, which then lies within their pages, too.
 [[gnu::always_inline]] inline bool Copier::is_open(abi::gnttab_copy const& operation) const
 {
-    return source_.holds(operation.source, (operation.flags & GNTCOPY_source_gref) != 0) &&
-           destination_.holds(operation.dest, (operation.flags & GNTCOPY_dest_gref) != 0) &&
+    return source_.named(operation.source) && destination_.named(operation.dest) &&
            source_.covers(operation.source.offset, operation.len) &&
-           destination_.covers(operation.dest.offset, operation.len);
+           destination_.covers(operation.dest.offset, operation.len) && flags_ == operation.flags;
 }
 
 [[gnu::noinline]] GrantStatus Copier::open(abi::gnttab_copy const& operation)
 {
     std::uint32_t const length = operation.len;
-    if (operation.source.offset + length > kPageSize || operation.dest.offset + length > kPageSize)
+    if (operation.source.offset + length > kPageSize || operation.dest.offset + length > kPageSize) [[unlikely]]
         return GNTST_bad_copy_arg;
     bool const source_granted = (operation.flags & GNTCOPY_source_gref) != 0;
-    if (!source_.holds(operation.source, source_granted))
-        if (auto const status = source_.open(caller_, operation.source, source_granted); status != GNTST_okay)
-            return status;
+    if (auto const status = source_.open(caller_, operation.source, source_granted); status != GNTST_okay)
+        return status;
     bool const destination_granted = (operation.flags & GNTCOPY_dest_gref) != 0;
-    if (!destination_.holds(operation.dest, destination_granted))
-        if (auto const status = destination_.open(caller_, operation.dest, destination_granted); status != GNTST_okay)
-            return status;
+    if (auto const status = destination_.open(caller_, operation.dest, destination_granted); status != GNTST_okay)
+        return status;
+    flags_ = operation.flags;
     bool const covered =
         source_.covers(operation.source.offset, length) && destination_.covers(operation.dest.offset, length);
     return covered ? GNTST_okay : GNTST_general_error;

@@ -70,44 +70,40 @@ public:
     CopyEnd() = default;
     CopyEnd(CopyEnd const&) = delete;
     CopyEnd& operator=(CopyEnd const&) = delete;
-    ~CopyEnd() { close(); }
-
-    // Whether the page that `end` names, by grant reference or as a frame of the caller's own, is what is held. Looks at all
-    // of the name's word: bits beside a reference that differ make it no more than opened again.
-    [[nodiscard, gnu::always_inline]] bool holds(Name const& end, bool by_reference) const
+    ~CopyEnd()
     {
-        return space_ == space_of(end, by_reference) && name_ == end.u.gmfn;
+        if (held())
+            close();
     }
-    GrantStatus open(Domain& caller, Name const& end, bool by_reference);
-    // For what is held.
-    [[nodiscard, gnu::always_inline]] bool covers(std::uint32_t offset, std::uint32_t length) const
+
+    // Holds the page that `end` names, by grant reference or as a frame of the caller's own.
+    [[gnu::always_inline]] GrantStatus open(Domain& caller, Name const& end, bool by_reference);
+    // Whether `end` has the names of what is held. Looks at all of the name's word: bits beside a reference that differ
+    // make it no more than opened again.
+    [[nodiscard]] bool named(Name const& end) const { return name_ == end.u.gmfn && domain_ == end.domid; }
+    // Whether what is held reaches so far. Nothing held: never.
+    [[nodiscard]] bool covers(std::uint32_t offset, std::uint32_t length) const
     {
         return offset >= first_ && offset + length <= end_;
     }
     [[nodiscard]] std::byte* data() const { return data_; }
 
 private:
-    // What a name is one in: the grants of a domain, or its frames.
-    static constexpr std::uint32_t kByReference = 1u << 16;
-    static constexpr std::uint32_t kNothing = 1u << 17;
-    static std::uint32_t space_of(Name const& end, bool by_reference)
-    {
-        return end.domid | (by_reference ? kByReference : 0);
-    }
-
+    [[nodiscard]] bool held() const { return first_ <= end_; }
     [[nodiscard]] GrantRef ref() const { return GrantRef{static_cast<std::uint32_t>(name_)}; }
-    void close();
-    GrantStatus open_grant(Domain& caller, DomainId granter);
-    AcquiredGrant open_passed_on(Domain& caller);
-    GrantStatus open_own(Domain& caller, DomainId owner);
+    void close(); // what is held
+    GrantStatus open_grant(Domain& caller);
+    [[gnu::noinline]] AcquiredGrant open_passed_on(Domain& caller);
+    GrantStatus open_own(Domain& caller);
     void hold(Mfn frame, std::uint32_t offset, std::uint32_t length);
 
-    std::uint32_t space_ = kNothing;  // nothing is held, and nothing but `granter_` is set
-    DomainId behind_{kDomainInvalid}; // when the grant is transitive: whose grant it stands for
+    std::uint32_t first_ = 1; // the part that may be copied; behind its end: nothing is held
+    std::uint32_t end_ = 0;
+    std::uint64_t name_ = 0; // as it was given
+    abi::domid_t domain_ = 0;
+    bool by_reference_;
+    abi::domid_t behind_; // of a grant that is transitive: whose grant it stands for, else DOMID_INVALID
     std::uint32_t behind_ref_;
-    std::uint32_t first_; // the part that may be copied
-    std::uint32_t end_;
-    std::uint64_t name_;
     std::byte* data_;
     Mfn frame_;
     Granter granter_;
@@ -125,6 +121,7 @@ private:
     GrantStatus open(abi::gnttab_copy const& operation);
 
     Domain& caller_;
+    std::uint16_t flags_; // those with which the ends were opened, unless one of them covers nothing
     CopyEnd<GrantUse::HostRead> source_;
     CopyEnd<GrantUse::HostWrite> destination_;
 };
