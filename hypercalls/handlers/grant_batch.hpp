@@ -17,30 +17,26 @@ inline Result<std::uint32_t> grant_batch_size(std::uint64_t length)
     return static_cast<std::uint32_t>(count);
 }
 
-// Makes the call resume behind its first `done` elements.
-template<typename T>
-void resume_grant_batch_at(Caller& caller, GuestIn<T> const& elements, std::uint32_t count, std::uint32_t done)
-{
-    caller.resume_with(1, elements.address(done).raw());
-    caller.resume_with(2, count - done);
-}
-
 // Calls `one(element, place)` for each element that could be read; `place` is where it lies. Fault, Restart, or whatever error
 // `one` returns.
 template<AbiSafe T, typename F>
 CallResult for_each_grant_element(Caller& caller, std::uint64_t array, std::uint64_t length, F&& one)
 {
-    std::uint32_t const count = HV_TRY(grant_batch_size(length));
-    GuestIn<T> const elements(array);
-    for (std::uint32_t index = 0; index < count; ++index)
+    std::uint32_t left = HV_TRY(grant_batch_size(length));
+    if (left == 0)
+        return 0;
+    for (GuestVirtual place{array};; place = place + sizeof(T))
     {
         T element;
-        GuestVirtual const place = elements.address(index);
         HV_REQUIRE(read_object(element, place), Errno::Fault);
         HV_TRY_VOID(one(element, place));
-        if (caller.spend(kGrantOperationCost) && index + 1 < count)
+        bool const exhausted = caller.spend(kGrantOperationCost);
+        if (--left == 0)
+            break;
+        if (exhausted) [[unlikely]]
         {
-            resume_grant_batch_at(caller, elements, count, index + 1);
+            caller.resume_with(1, place.raw() + sizeof(T));
+            caller.resume_with(2, left);
             return Errno::Restart;
         }
     }
@@ -64,7 +60,7 @@ CallResult for_each_grant_status(Caller& caller, std::uint64_t array, std::uint6
 {
     return for_each_grant_element<T>(caller, array, length, [&](T const& element, GuestVirtual place) -> Result<void> {
         auto const status = static_cast<std::uint16_t>(act(element));
-        HV_REQUIRE(port::store_short_to_guest(place + offsetof(T, status), status), Errno::Fault);
+        HV_REQUIRE(port::update_short_in_guest(place, offsetof(T, status), status), Errno::Fault);
         return {};
     });
 }

@@ -17,45 +17,31 @@ inline constexpr std::uint32_t kUnmapsPerFlush = 32;
 template<AbiSafe T, typename F>
 CallResult unmap_in_groups(Caller& caller, std::uint64_t array, std::uint64_t length, F&& begin)
 {
-    std::uint32_t const count = HV_TRY(grant_batch_size(length));
-    GuestInOut<T> const elements(array);
     grant::PendingUnmap group[kUnmapsPerFlush];
-    bool readable = true;
-    for (std::uint32_t done = 0; done < count && readable;)
-    {
-        std::uint32_t waiting = 0;
-        std::uint32_t visited = 0;
-        for (; visited < kUnmapsPerFlush && done + visited < count && readable; ++visited)
+    std::uint32_t waiting = 0;
+    CallResult const result = for_each_grant_status<T>(caller, array, length, [&](T const& element) {
+        if (waiting == kUnmapsPerFlush) [[unlikely]]
         {
-            auto const element = elements.read(done + visited);
-            readable = static_cast<bool>(element);
-            if (!readable)
-                break;
-            T answered = *element;
-            answered.status = begin(answered, group[waiting]);
-            if (answered.status == GNTST_okay)
-                ++waiting;
-            readable = static_cast<bool>(elements.write(answered, done + visited));
+            grant::finish_unmaps(caller.vcpu(), std::span(group, waiting));
+            waiting = 0;
         }
-        grant::finish_unmaps(caller.vcpu(), std::span(group, waiting));
-        done += visited;
-        if (readable && caller.spend(static_cast<std::int32_t>(visited) * kGrantOperationCost) && done < count)
-        {
-            resume_grant_batch_at(caller, elements, count, done);
-            return Errno::Restart;
-        }
-    }
-    HV_REQUIRE(readable, Errno::Fault);
-    return 0;
+        GrantStatus const status = begin(element, group[waiting]);
+        if (status == GNTST_okay)
+            ++waiting;
+        return status;
+    });
+    grant::finish_unmaps(caller.vcpu(), std::span(group, waiting));
+    return result;
 }
 
 } // namespace
 
 CallResult map(Caller& caller, std::uint64_t argument, std::uint64_t count)
 {
+    grant::Mapper mapper(caller.vcpu());
     return for_each_grant_operation<abi::gnttab_map_grant_ref>(
         caller, argument, count, [&](abi::gnttab_map_grant_ref& operation) -> Result<void> {
-            operation.status = grant::map(caller.vcpu(), operation);
+            operation.status = mapper.map(operation);
             return {};
         });
 }

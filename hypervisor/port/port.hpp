@@ -45,8 +45,9 @@ template<std::size_t kWords>
 bool load_words_from_guest(std::uint64_t (&words)[kWords], GuestVirtual source);
 template<std::size_t kWords>
 bool store_words_to_guest(GuestVirtual destination, std::uint64_t const (&words)[kWords]);
-bool store_short_to_guest(GuestVirtual destination, std::uint16_t value);
 bool load_half_from_guest(std::uint32_t& half, GuestVirtual source);
+// A field of the structure at `object` that load_words_from_guest() has read in the same call: its place was checked then.
+bool update_short_in_guest(GuestVirtual object, std::size_t offset, std::uint16_t value);
 
 // ---- TLB. Returns when every CPU in `targets` (this one included) has flushed. May serve others' requests meanwhile.
 enum class Flush : std::uint8_t

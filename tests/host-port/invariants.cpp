@@ -149,10 +149,11 @@ private:
 
     void take_grant_mapping(Domain& domain, std::uint32_t handle)
     {
-        GrantMapping mapping;
-        if (!domain.grants->claim_handle(handle, mapping))
+        GrantMapping* const claimed = domain.grants->claim_handle(handle);
+        if (claimed == nullptr)
             return;
-        domain.grants->settle_handle(handle, mapping);
+        GrantMapping const mapping = *claimed;
+        domain.grants->settle_handle(*claimed);
         for (std::uint32_t const kind : {std::uint32_t{GNTMAP_host_map}, std::uint32_t{GNTMAP_device_map}})
         {
             if ((mapping.uses & kind) == 0)

@@ -127,9 +127,9 @@ HV_WORDS(7)
 HV_WORDS(8)
 #undef HV_WORDS
 
-bool store_short_to_guest(GuestVirtual destination, std::uint16_t value)
+bool update_short_in_guest(GuestVirtual object, std::size_t offset, std::uint16_t value)
 {
-    return host::copy_out(destination.raw(), &value, sizeof(value));
+    return host::copy_out(object.raw() + offset, &value, sizeof(value));
 }
 
 bool load_half_from_guest(std::uint32_t& half, GuestVirtual source)

@@ -13,13 +13,10 @@ namespace
 
 inline constexpr std::uint32_t kMaxFrames = 4096; // what the limits of a domain may be at most
 inline constexpr std::uint32_t kMaxHandleFrames = 16384;
-inline constexpr std::uint32_t kRecordsPerPage = kPageSize / 32;
-static_assert(sizeof(UseRecord) <= 32);
 
 std::uint32_t entries_per_frame(std::uint32_t version)
 {
-    return static_cast<std::uint32_t>(kPageSize /
-                                      (version == 1 ? sizeof(abi::grant_entry_v1) : sizeof(abi::grant_entry_v2)));
+    return version == 1 ? kEntriesV1PerFrame : kEntriesV2PerFrame;
 }
 
 constexpr std::uint32_t kStatusPerFrame = kPageSize / sizeof(abi::grant_status_t);
@@ -33,20 +30,12 @@ GrantTable::GrantTable(Domain& domain, std::uint32_t max_frames, std::uint32_t m
 {
 }
 
-std::uint32_t GrantTable::entry_count() const
+void GrantTable::count_entries()
 {
-    return frame_count_ * entries_per_frame(version_);
+    entry_count_ = frame_count_ * entries_per_frame(version_);
 }
 
-UseRecord* GrantTable::existing_record(std::uint32_t ref)
-{
-    std::uint32_t const page = ref / kRecordsPerPage;
-    if (page >= records_.capacity() || records_[page] == nullptr)
-        return nullptr;
-    return &records_[page][ref % kRecordsPerPage];
-}
-
-UseRecord* GrantTable::use_record(std::uint32_t ref)
+UseRecord* GrantTable::new_record(std::uint32_t ref)
 {
     std::uint32_t const page = ref / kRecordsPerPage;
     if (!records_.reserve(page + 1))
@@ -56,16 +45,10 @@ UseRecord* GrantTable::use_record(std::uint32_t ref)
     return existing_record(ref);
 }
 
-abi::grant_entry_v1* GrantTable::entry_v1(std::uint32_t ref)
-{
-    std::uint32_t const per_frame = entries_per_frame(1);
-    return reinterpret_cast<abi::grant_entry_v1*>(port::frame_data(frames_[ref / per_frame])) + ref % per_frame;
-}
-
 abi::grant_entry_v2* GrantTable::entry_v2(std::uint32_t ref)
 {
-    std::uint32_t const per_frame = entries_per_frame(2);
-    return reinterpret_cast<abi::grant_entry_v2*>(port::frame_data(frames_[ref / per_frame])) + ref % per_frame;
+    std::byte* const entries = port::frame_data(frames_[ref / kEntriesV2PerFrame]);
+    return reinterpret_cast<abi::grant_entry_v2*>(entries) + ref % kEntriesV2PerFrame;
 }
 
 abi::grant_status_t* GrantTable::status_of(std::uint32_t ref)
@@ -90,6 +73,7 @@ Result<void> GrantTable::grow_locked(std::uint32_t frames)
     {
         frames_[frame_count_] = HV_TRY(allocate_special_frame(domain_));
         ++frame_count_;
+        count_entries();
     }
     return {};
 }
@@ -125,7 +109,7 @@ void GrantTable::log_use()
 {
     Guard guard(lock_);
     std::uint32_t used = 0;
-    for (std::uint32_t ref = 0; ref < entry_count(); ++ref)
+    for (std::uint32_t ref = 0; ref < entry_count_; ++ref)
         if (UseRecord const* const record = existing_record(ref); record != nullptr && record->used())
         {
             ++used;
@@ -163,6 +147,7 @@ void grant_table_destroy(Domain& domain)
         if (table->records_[page] != nullptr)
             free_page(reinterpret_cast<std::byte*>(table->records_[page]));
     table->frame_count_ = table->status_count_ = 0;
+    table->count_entries();
     table->frames_.clear();
     table->status_frames_.clear();
     table->records_.clear();

@@ -15,6 +15,7 @@
 #include <core/grant/growing_array.hpp>
 #include <lib/result.hpp>
 #include <lib/spinlock.hpp>
+#include <port/port.hpp>
 
 #include <cstdint>
 
@@ -23,25 +24,27 @@ namespace hv
 
 using GrantStatus = std::int16_t; // GNTST_*
 
-// One way in which a grant is used; counted apart, since each is given up on its own.
+// One way in which a grant is used; counted apart, since each is given up on its own. The value is where UseRecord::counts
+// has its count.
 enum class GrantUse : std::uint8_t
 {
-    HostRead,
-    HostWrite,
-    DeviceRead,
-    DeviceWrite,
+    HostRead = 0,
+    HostWrite = 16,
+    DeviceRead = 32,
+    DeviceWrite = 48,
 };
 
 constexpr bool writes(GrantUse use)
 {
-    return use == GrantUse::HostWrite || use == GrantUse::DeviceWrite;
+    return (static_cast<unsigned>(use) & 16) != 0;
 }
+static_assert(writes(GrantUse::HostWrite) && writes(GrantUse::DeviceWrite) && !writes(GrantUse::DeviceRead));
 
 // The use record of one grant; all counts 0: nobody uses it.
 struct UseRecord
 {
     Mfn frame{};
-    std::uint16_t count[4]{}; // by GrantUse
+    std::uint64_t counts = 0; // 16 bits for each GrantUse
     DomainId user{};          // who; one domain at a time
     std::uint16_t offset = 0; // the part that may be copied
     std::uint16_t length = 0;
@@ -49,16 +52,31 @@ struct UseRecord
     DomainId behind{};       // whose that is
     std::uint32_t behind_ref = 0;
 
-    [[nodiscard]] bool used() const { return (count[0] | count[1] | count[2] | count[3]) != 0; }
-    [[nodiscard]] bool written() const { return (count[1] | count[3]) != 0; }
+    static constexpr std::uint64_t one(GrantUse use) { return std::uint64_t{1} << static_cast<unsigned>(use); }
+    static constexpr std::uint64_t all(GrantUse use) { return std::uint64_t{0xffff} << static_cast<unsigned>(use); }
+
+    [[nodiscard]] bool used() const { return counts != 0; }
+    [[nodiscard]] bool used(GrantUse use) const { return (counts & all(use)) != 0; }
+    [[nodiscard]] bool written() const { return used(GrantUse::HostWrite) || used(GrantUse::DeviceWrite); }
+    [[nodiscard]] bool full(GrantUse use) const { return (counts & all(use)) == all(use); }
+
+    // The first use of an entry that names a part of a frame. Afterwards the guest may write into the entry what it likes.
+    void begin(Mfn named, std::uint16_t first, std::uint16_t bytes)
+    {
+        frame = named;
+        offset = first;
+        length = bytes;
+        transitive = false;
+    }
 };
 
-// What acquire() found.
+// What acquire() found; small enough for two registers.
 struct AcquiredGrant
 {
-    Mfn frame{};
+    GrantStatus status = GNTST_okay; // the rest counts only with this one
     std::uint16_t offset = 0;
     std::uint16_t length = 0;
+    Mfn frame{};
 };
 
 // What acquire_transitive() found: the grant that the entry stands for.
@@ -75,19 +93,26 @@ enum class MappingState : std::uint8_t
     Busy, // one operation works on it; others see a bad handle
 };
 
-// What the domain has mapped through one handle: `uses` are GNTMAP_host_map and GNTMAP_device_map as still in force.
+// What the domain has mapped through one handle: `uses` are GNTMAP_host_map and GNTMAP_device_map as still in force. Its place
+// is fixed. While it is Busy it belongs to the operation that made it so, which needs no lock for it; others look at `state`
+// alone.
 struct GrantMapping
 {
     Mfn frame{};
     GrantRef ref{}; // Free: the next free handle + 1
     std::uint32_t uses = 0;
+    std::uint32_t handle = 0; // its own, always
     DomainId granter{};
     bool read_only = false;
     bool contains_pte = false; // the slot was given as the machine address of an entry
     MappingState state = MappingState::Free;
 };
 
-inline constexpr std::uint32_t kMappingsPerPage = 4096 / 32;
+inline constexpr std::uint32_t kEntriesV1PerFrame = kPageSize / sizeof(abi::grant_entry_v1);
+inline constexpr std::uint32_t kEntriesV2PerFrame = kPageSize / sizeof(abi::grant_entry_v2);
+inline constexpr std::uint32_t kRecordsPerPage = kPageSize / 32;
+static_assert(sizeof(UseRecord) <= 32);
+inline constexpr std::uint32_t kMappingsPerPage = kPageSize / 32;
 static_assert(sizeof(GrantMapping) <= 32);
 
 class GrantTable
@@ -99,12 +124,15 @@ public:
 
     // ---- the granter's side
     // Counts a use by `user` and takes a reference of the frame. `partial` accepts grants of a part of a page (copies do).
-    GrantStatus acquire(DomainId user, GrantRef ref, GrantUse use, bool partial, AcquiredGrant& out);
+    AcquiredGrant acquire(DomainId user, GrantRef ref, GrantUse use, bool partial);
     // For an entry that passes on a grant which its domain was given (version 2; such can be copied, not mapped): counts a use
     // and says which grant it is. The caller acquires that one too, as the entry's domain, and releases both.
     GrantStatus acquire_transitive(DomainId user, GrantRef ref, GrantUse use, GrantBehind& out);
     // The use is over; the caller gives the reference back afterwards.
     void release(GrantRef ref, GrantUse use);
+    // The same two in the place of their call, for what is done in long lists (core/grant/use.hpp).
+    AcquiredGrant acquire_here(DomainId user, GrantRef ref, GrantUse use, bool partial);
+    void release_here(GrantRef ref, GrantUse use);
     GrantStatus swap(GrantRef a, GrantRef b);
 
     // ---- size and version
@@ -119,9 +147,9 @@ public:
     void log_use(); // GNTTABOP_dump_table
 
     // ---- the mapper's side: handles
-    Result<std::uint32_t> new_handle(GrantMapping const& mapping);         // NoSpc, NoMem; the mapping starts Busy
-    bool claim_handle(std::uint32_t handle, GrantMapping& out);            // Live -> Busy
-    void settle_handle(std::uint32_t handle, GrantMapping const& mapping); // Busy -> Live, or Free when no use is left
+    Result<GrantMapping*> new_handle();               // Free -> Busy, without uses; Inval (dying), NoSpc, NoMem
+    GrantMapping* claim_handle(std::uint32_t handle); // Live -> Busy; nullptr when it is not Live
+    void settle_handle(GrantMapping& mapping);        // Busy -> Live, or Free when no use is left
 
 private:
     friend Result<void> grant_table_create(Domain&, std::uint32_t, std::uint32_t, std::uint32_t);
@@ -129,17 +157,25 @@ private:
     friend void grant_table_destroy(Domain& domain);
     friend void grant_table_free(Domain& domain);
 
-    [[nodiscard]] std::uint32_t entry_count() const HV_REQUIRES(lock_);
-    UseRecord* use_record(std::uint32_t ref) HV_REQUIRES(lock_);
-    UseRecord* existing_record(std::uint32_t ref) HV_REQUIRES(lock_);
-    GrantStatus activate(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record)
-        HV_REQUIRES(lock_);
+    void count_entries() HV_REQUIRES(lock_); // after a change of size or version
+    UseRecord* existing_record(std::uint32_t ref) HV_REQUIRES(lock_)
+    {
+        std::uint32_t const page = ref / kRecordsPerPage;
+        return page < records_.capacity() && records_[page] != nullptr ? &records_[page][ref % kRecordsPerPage]
+                                                                       : nullptr;
+    }
+    UseRecord* new_record(std::uint32_t ref) HV_REQUIRES(lock_); // with those of its page; nullptr without memory
     GrantStatus activate_v1(std::uint32_t ref, DomainId user, bool write, UseRecord& record) HV_REQUIRES(lock_);
     GrantStatus activate_v2(std::uint32_t ref, DomainId user, bool write, bool partial, UseRecord& record)
         HV_REQUIRES(lock_);
     GrantStatus activate_transitive(std::uint32_t ref, DomainId user, bool write, UseRecord& record) HV_REQUIRES(lock_);
     void deactivate(std::uint32_t ref, UseRecord const& record) HV_REQUIRES(lock_);
-    abi::grant_entry_v1* entry_v1(std::uint32_t ref) HV_REQUIRES(lock_);
+    void deactivate_here(std::uint32_t ref, UseRecord const& record) HV_REQUIRES(lock_);
+    abi::grant_entry_v1* entry_v1(std::uint32_t ref) HV_REQUIRES(lock_)
+    {
+        std::byte* const entries = port::frame_data(frames_[ref / kEntriesV1PerFrame]);
+        return reinterpret_cast<abi::grant_entry_v1*>(entries) + ref % kEntriesV1PerFrame;
+    }
     abi::grant_entry_v2* entry_v2(std::uint32_t ref) HV_REQUIRES(lock_);
     abi::grant_status_t* status_of(std::uint32_t ref) HV_REQUIRES(lock_);
     Result<void> grow_locked(std::uint32_t frames) HV_REQUIRES(lock_);
@@ -147,7 +183,11 @@ private:
     bool any_used() HV_REQUIRES(lock_); // beyond the reserved entries
     Result<void> switch_to_v2() HV_REQUIRES(lock_);
     Result<void> switch_to_v1() HV_REQUIRES(lock_);
-    GrantMapping* mapping(std::uint32_t handle) HV_REQUIRES(maptrack_lock_);
+    GrantMapping& mapping(std::uint32_t handle) HV_REQUIRES(maptrack_lock_) // which exists
+    {
+        return mappings_[handle / kMappingsPerPage][handle % kMappingsPerPage];
+    }
+    Result<void> add_handles() HV_REQUIRES(maptrack_lock_);
 
     Domain& domain_;
     SpinLock lock_{LockRank::GrantTable};
@@ -157,6 +197,7 @@ private:
     std::uint32_t version_ = 1;
     std::uint32_t frame_count_ = 0;
     std::uint32_t status_count_ = 0;
+    std::uint32_t entry_count_ = 0; // what the frames hold; 0 when the table has ended
     GrowingArray<Mfn> frames_;
     GrowingArray<Mfn> status_frames_;
     GrowingArray<UseRecord*> records_; // pages of use records, made at first use

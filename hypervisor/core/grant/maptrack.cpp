@@ -9,66 +9,61 @@
 namespace hv
 {
 
-GrantMapping* GrantTable::mapping(std::uint32_t handle)
+Result<void> GrantTable::add_handles()
 {
-    if (handle >= handle_count_)
-        return nullptr;
-    return &mappings_[handle / kMappingsPerPage][handle % kMappingsPerPage];
+    HV_REQUIRE(handle_count_ < max_handles_, Errno::NoSpc);
+    std::uint32_t const page = handle_count_ / kMappingsPerPage;
+    HV_REQUIRE(mappings_.reserve(page + 1), Errno::NoMem);
+    mappings_[page] = reinterpret_cast<GrantMapping*>(allocate_zeroed_page());
+    HV_REQUIRE(mappings_[page] != nullptr, Errno::NoMem);
+    handle_count_ += kMappingsPerPage;
+    for (std::uint32_t handle = handle_count_; handle-- > handle_count_ - kMappingsPerPage;)
+    {
+        mapping(handle) = GrantMapping{};
+        mapping(handle).handle = handle;
+        mapping(handle).ref = GrantRef{free_handle_};
+        free_handle_ = handle + 1;
+    }
+    return {};
 }
 
-Result<std::uint32_t> GrantTable::new_handle(GrantMapping const& content)
+Result<GrantMapping*> GrantTable::new_handle()
 {
     Guard guard(maptrack_lock_);
     HV_REQUIRE(!mapping_ended_, Errno::Inval);
-    if (free_handle_ == 0)
-    {
-        HV_REQUIRE(handle_count_ < max_handles_, Errno::NoSpc);
-        std::uint32_t const page = handle_count_ / kMappingsPerPage;
-        HV_REQUIRE(mappings_.reserve(page + 1), Errno::NoMem);
-        mappings_[page] = reinterpret_cast<GrantMapping*>(allocate_zeroed_page());
-        HV_REQUIRE(mappings_[page] != nullptr, Errno::NoMem);
-        handle_count_ += kMappingsPerPage;
-        for (std::uint32_t handle = handle_count_; handle-- > handle_count_ - kMappingsPerPage;)
-        {
-            *mapping(handle) = GrantMapping{};
-            mapping(handle)->ref = GrantRef{free_handle_};
-            free_handle_ = handle + 1;
-        }
-    }
-    std::uint32_t const handle = free_handle_ - 1;
-    GrantMapping& taken = *mapping(handle);
+    if (free_handle_ == 0) [[unlikely]]
+        HV_TRY_VOID(add_handles());
+    GrantMapping& taken = mapping(free_handle_ - 1);
     free_handle_ = taken.ref.raw();
-    taken = content;
     taken.state = MappingState::Busy;
     ++live_handles_;
-    return handle;
+    return &taken;
 }
 
-bool GrantTable::claim_handle(std::uint32_t handle, GrantMapping& out)
+GrantMapping* GrantTable::claim_handle(std::uint32_t handle)
 {
     Guard guard(maptrack_lock_);
-    GrantMapping* const found = mapping(handle);
-    if (found == nullptr || found->state != MappingState::Live)
-        return false;
-    found->state = MappingState::Busy;
-    out = *found;
-    return true;
+    if (handle >= handle_count_)
+        return nullptr;
+    GrantMapping& found = mapping(handle);
+    if (load_acquire(found.state) != MappingState::Live) // what settle_handle() published before it
+        return nullptr;
+    found.state = MappingState::Busy;
+    return &found;
 }
 
-void GrantTable::settle_handle(std::uint32_t handle, GrantMapping const& content)
+void GrantTable::settle_handle(GrantMapping& mapping)
 {
-    Guard guard(maptrack_lock_);
-    GrantMapping& settled = *mapping(handle);
-    HV_ASSERT(settled.state == MappingState::Busy);
-    settled = content;
-    if (content.uses != 0)
+    HV_ASSERT(mapping.state == MappingState::Busy);
+    if (mapping.uses != 0)
     {
-        settled.state = MappingState::Live;
+        store_release(mapping.state, MappingState::Live); // from here on it is anybody's who claims it under the lock
         return;
     }
-    settled.state = MappingState::Free;
-    settled.ref = GrantRef{free_handle_};
-    free_handle_ = handle + 1;
+    Guard guard(maptrack_lock_);
+    mapping.state = MappingState::Free;
+    mapping.ref = GrantRef{free_handle_};
+    free_handle_ = mapping.handle + 1;
     --live_handles_;
 }
 
@@ -88,13 +83,13 @@ bool grant_table_relinquish(Domain& domain, std::int32_t& budget)
     {
         if (budget <= 0)
             return false;
-        GrantMapping mapping;
         --budget;
-        if (!table.claim_handle(table.relinquish_next_, mapping))
+        GrantMapping* const mapping = table.claim_handle(table.relinquish_next_);
+        if (mapping == nullptr)
             continue;
         budget -= 8;
-        grant::end_uses(mapping, mapping.uses);
-        table.settle_handle(table.relinquish_next_, mapping);
+        grant::end_uses(*mapping, mapping->uses);
+        table.settle_handle(*mapping);
     }
     return true;
 }

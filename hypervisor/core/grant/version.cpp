@@ -22,7 +22,7 @@ void clear_frame(Mfn frame)
 
 bool GrantTable::any_used()
 {
-    for (std::uint32_t ref = kReserved; ref < entry_count(); ++ref)
+    for (std::uint32_t ref = kReserved; ref < entry_count_; ++ref)
         if (UseRecord const* const record = existing_record(ref); record != nullptr && record->used())
             return true;
     return false;
@@ -50,6 +50,7 @@ Result<void> GrantTable::switch_to_v2()
     for (std::uint32_t index = 0; index < status_count_; ++index)
         clear_frame(status_frames_[index]);
     version_ = 2;
+    count_entries();
     for (std::uint32_t ref = 0; ref < kReserved; ++ref)
     {
         auto& entry = *entry_v2(ref);
@@ -81,6 +82,7 @@ Result<void> GrantTable::switch_to_v1()
     for (std::uint32_t index = 0; index < frame_count_; ++index)
         clear_frame(frames_[index]);
     version_ = 1;
+    count_entries();
     __builtin_memcpy(entry_v1(0), kept, sizeof(kept));
     std::uint32_t const count = status_count_;
     status_count_ = 0;

@@ -223,10 +223,10 @@ Result<void> update_leaf_if(MappingRights const& rights, Mfn table, unsigned ind
     return drop_entry(rights.table_owner, FrameType::L1, expected, budget);
 }
 
-std::uint64_t exchange_leaf_raw(Domain& owner, Mfn table, unsigned index, std::uint64_t value)
+std::uint64_t exchange_leaf_raw(Domain& owner, std::uint64_t& entry, std::uint64_t value)
 {
     Budget budget = Budget::unlimited();
-    std::uint64_t const replaced = exchange(table_entries(table)[index], value);
+    std::uint64_t const replaced = exchange(entry, value);
     drop_entry(owner, FrameType::L1, replaced, budget).value();
     return replaced;
 }

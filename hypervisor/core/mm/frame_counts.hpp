@@ -67,4 +67,27 @@ inline void drop_writable_use(FrameInfo& info)
     }
 }
 
+// A general reference of a frame of `owner`, with a writable use if `write`. False when they are not to be had.
+[[nodiscard]] inline bool take_use(Mfn frame, DomainId owner, bool write)
+{
+    if (frame >= g_frames.end) [[unlikely]]
+        return false;
+    FrameInfo& info = g_frames.base[frame.raw()];
+    if (!add_reference(info, owner)) [[unlikely]]
+        return false;
+    if (!write || add_writable_use(info)) [[likely]]
+        return true;
+    drop_reference(frame, info);
+    return false;
+}
+
+// Gives back what take_use() took.
+inline void drop_use(Mfn frame, bool write)
+{
+    FrameInfo& info = g_frames.base[frame.raw()]; // there is a record of what was taken
+    if (write)
+        drop_writable_use(info);
+    drop_reference(frame, info);
+}
+
 } // namespace hv

@@ -10,25 +10,31 @@ namespace hv
 namespace
 {
 
-// mmu_lock of `mapper` held.
-Result<LeafSlot> find_slot(Domain& mapper, Vcpu const& vcpu, GrantSlot slot)
+// The entry at a machine address that a guest names. mmu_lock of `mapper` held.
+[[gnu::noinline]] Result<std::uint64_t*> entry_at(Domain const& mapper, std::uint64_t address)
 {
-    if (!slot.contains_pte)
-        return find_leaf(vcpu.pv.kernel_root, slot.address);
-    HV_REQUIRE((slot.address & 7) == 0, Errno::Inval);
-    Mfn const table = mapper.resolve(GuestFrame{slot.address >> kPageShift});
+    HV_REQUIRE((address & 7) == 0, Errno::Inval);
+    Mfn const table = mapper.resolve(GuestFrame{address >> kPageShift});
     FrameInfo const* info = frame_info(table);
     HV_REQUIRE(info != nullptr && info->owner() == mapper.id() && info->type() == FrameType::L1 && info->validated() &&
                    info->type_count() != 0,
                Errno::Inval);
-    unsigned const index = static_cast<unsigned>(slot.address & (kPageSize - 1)) / 8;
-    return LeafSlot{table, index, load_relaxed(table_entries(table)[index])};
+    return &table_entries(table)[(address & (kPageSize - 1)) / 8];
+}
+
+// mmu_lock of `mapper` held.
+[[gnu::always_inline]] inline Result<std::uint64_t*> find_slot(Domain const& mapper, Vcpu const& vcpu, GrantSlot slot)
+{
+    if (slot.contains_pte) [[unlikely]]
+        return entry_at(mapper, slot.address);
+    LeafSlot const leaf = HV_TRY(find_leaf(vcpu.pv.kernel_root, slot.address));
+    return &table_entries(leaf.table)[leaf.index];
 }
 
 bool is_mapping_of(std::uint64_t entry, Mfn frame, bool read_only)
 {
-    return (entry & pte::kPresent) != 0 && (entry & pte::kGrant) != 0 && pte::frame(entry) == frame &&
-           ((entry & pte::kWritable) == 0) == read_only;
+    return (entry & (pte::kPresent | pte::kGrant | pte::kAddress | pte::kWritable)) ==
+           (pte::kPresent | pte::kGrant | to_address(frame).raw() | (read_only ? 0 : pte::kWritable));
 }
 
 std::uint64_t as_grant_entry(std::uint64_t entry)
@@ -44,18 +50,17 @@ std::uint64_t as_grant_entry(std::uint64_t entry)
 Result<void> install_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot slot, std::uint64_t entry)
 {
     Guard guard(mapper.mmu_lock);
-    LeafSlot const leaf = HV_TRY(find_slot(mapper, vcpu, slot));
-    exchange_leaf_raw(mapper, leaf.table, leaf.index, as_grant_entry(entry));
+    std::uint64_t* const place = HV_TRY(find_slot(mapper, vcpu, slot));
+    exchange_leaf_raw(mapper, *place, as_grant_entry(entry));
     return {};
 }
 
-Result<void> remove_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot slot, Mfn frame, bool read_only,
-                                  std::optional<std::uint64_t> replacement)
+Result<void> remove_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot slot, Mfn frame, bool read_only)
 {
     Guard guard(mapper.mmu_lock);
-    LeafSlot const leaf = HV_TRY(find_slot(mapper, vcpu, slot));
-    HV_REQUIRE(is_mapping_of(leaf.entry, frame, read_only), Errno::Inval);
-    exchange_leaf_raw(mapper, leaf.table, leaf.index, replacement.value_or(0));
+    std::uint64_t* const place = HV_TRY(find_slot(mapper, vcpu, slot));
+    HV_REQUIRE(is_mapping_of(load_relaxed(*place), frame, read_only), Errno::Inval);
+    exchange(*place, std::uint64_t{0}); // what goes owns no reference
     return {};
 }
 
@@ -63,13 +68,12 @@ Result<void> replace_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot s
                                    std::uint64_t source)
 {
     Guard guard(mapper.mmu_lock);
-    LeafSlot const leaf = HV_TRY(find_slot(mapper, vcpu, slot));
-    HV_REQUIRE(is_mapping_of(leaf.entry, frame, read_only), Errno::Inval);
-    LeafSlot const from = HV_TRY(find_slot(mapper, vcpu, GrantSlot{source, slot.contains_pte}));
-    HV_REQUIRE(from.table != leaf.table || from.index != leaf.index, Errno::Inval);
+    std::uint64_t* const place = HV_TRY(find_slot(mapper, vcpu, slot));
+    HV_REQUIRE(is_mapping_of(load_relaxed(*place), frame, read_only), Errno::Inval);
+    std::uint64_t* const from = HV_TRY(find_slot(mapper, vcpu, GrantSlot{source, slot.contains_pte}));
+    HV_REQUIRE(from != place, Errno::Inval);
     // The entry moves with whatever it owns: no reference changes.
-    std::uint64_t const moved = exchange(table_entries(from.table)[from.index], std::uint64_t{0});
-    exchange_leaf_raw(mapper, leaf.table, leaf.index, moved);
+    exchange_leaf_raw(mapper, *place, exchange(*from, std::uint64_t{0}));
     return {};
 }
 

@@ -4,8 +4,6 @@
 
 #include <core/domain/domain.hpp>
 
-#include <optional>
-
 namespace hv
 {
 
@@ -20,10 +18,9 @@ struct GrantSlot
 // lie in a validated L1 of `mapper`; contains_pte addresses must be 8-byte aligned. Inval otherwise. Takes mmu_lock.
 Result<void> install_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot slot, std::uint64_t entry);
 
-// Takes a grant mapping of `frame` out of the slot, leaving 0 or `replacement`. Inval when the slot holds anything but a
-// grant mapping of this frame with these rights: then nothing changes. The caller flushes TLBs. Takes mmu_lock.
-Result<void> remove_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot slot, Mfn frame, bool read_only,
-                                  std::optional<std::uint64_t> replacement = std::nullopt);
+// Takes a grant mapping of `frame` out of the slot, which becomes 0. Inval when the slot holds anything but a grant mapping
+// of this frame with these rights: then nothing changes. The caller flushes TLBs. Takes mmu_lock.
+Result<void> remove_grant_mapping(Domain& mapper, Vcpu const& vcpu, GrantSlot slot, Mfn frame, bool read_only);
 
 // GNTTABOP_unmap_and_replace: the slot takes over the entry of `source` (an address of the same kind of mapper), which
 // becomes 0. Takes mmu_lock.

@@ -76,7 +76,7 @@ Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType leve
 Result<void> update_leaf_if(MappingRights const& rights, Mfn table, unsigned index, std::uint64_t expected,
                             std::uint64_t value);
 // Stores a leaf whose references the caller keeps (grant mappings); drops those of the old entry.
-std::uint64_t exchange_leaf_raw(Domain& owner, Mfn table, unsigned index, std::uint64_t value);
+std::uint64_t exchange_leaf_raw(Domain& owner, std::uint64_t& entry, std::uint64_t value);
 
 // ---- Walking the tables under `root` in memory. mmu_lock held.
 // Direct view of a table.

@@ -4,25 +4,35 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace
+{
+
+[[gnu::always_inline]] inline void* copy_upwards(void* destination, void const* source, std::size_t count)
+{
+    void* to = destination;
+    std::size_t words = count >> 3;
+    asm volatile("rep movsq" : "+D"(to), "+S"(source), "+c"(words) : : "memory");
+    std::size_t rest = count & 7;
+    asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(rest) : : "memory");
+    return destination;
+}
+
+} // namespace
+
 extern "C"
 {
 
     [[gnu::weak]] void* memcpy(void* destination, void const* source, std::size_t count)
     {
-        void* to = destination;
-        std::size_t words = count >> 3;
-        asm volatile("rep movsq" : "+D"(to), "+S"(source), "+c"(words) : : "memory");
-        std::size_t rest = count & 7;
-        asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(rest) : : "memory");
-        return destination;
+        return copy_upwards(destination, source, count);
     }
 
     [[gnu::weak]] void* memmove(void* destination, void const* source, std::size_t count)
     {
         auto* to = static_cast<char*>(destination);
         auto const* from = static_cast<char const*>(source);
-        if (to <= from || to >= from + count)
-            return memcpy(destination, source, count);
+        if (reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from) >= count)
+            return copy_upwards(destination, source, count);
         to += count - 1;
         from += count - 1;
         asm volatile("std; rep movsb; cld" : "+D"(to), "+S"(from), "+c"(count) : : "memory");

@@ -93,9 +93,14 @@ HV_WORDS(7)
 HV_WORDS(8)
 #undef HV_WORDS
 
-bool port::store_short_to_guest(GuestVirtual destination, std::uint16_t value)
+bool port::update_short_in_guest(GuestVirtual object, std::size_t offset, std::uint16_t value)
 {
-    return store_words(destination.raw(), value);
+    // Reading began at an address that is not ours and went upwards without a fault, while below our part every address
+    // faults: so all of the structure is the guest's.
+    open_user_access();
+    bool const stored = detail::store_word(object.raw() + offset, value);
+    close_user_access();
+    return stored;
 }
 
 bool port::load_half_from_guest(std::uint32_t& half, GuestVirtual source)

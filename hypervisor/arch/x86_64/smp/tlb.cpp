@@ -87,14 +87,12 @@ void port::flush_own_tlb(Flush kind, GuestVirtual address)
     flush_here(kind, address.raw());
 }
 
-void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
+namespace
+{
+
+[[gnu::noinline]] void flush_several(CpuMask targets, port::Flush kind, GuestVirtual address)
 {
     CpuId const self{this_cpu().id};
-    if (targets == CpuMask::of(self))
-    {
-        flush_here(kind, address.raw());
-        return;
-    }
     CpuMask const online = targets & online_cpu_mask();
     CpuMask const others = online & ~CpuMask::of(self);
     if (!others.empty())
@@ -114,6 +112,16 @@ void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
     {
         flush_here(kind, address.raw());
     }
+}
+
+} // namespace
+
+void port::flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
+{
+    if (targets.bits() == 1ull << this_cpu().id)
+        flush_here(kind, address.raw());
+    else
+        flush_several(targets, kind, address);
 }
 
 } // namespace hv

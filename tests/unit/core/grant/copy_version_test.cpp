@@ -43,6 +43,50 @@ TEST_F(GrantCopyTest, BoundsAndRightsAreChecked)
     expect_unused(8);
 }
 
+// What the operations of one list find open depends on names, on their kinds and on what became of those before.
+TEST_F(GrantCopyTest, EndsStayOpenForTheSameNamesOnly)
+{
+    permit(8, GTF_readonly);
+    permit(9, GTF_readonly);
+    Mfn const other = host::guest_page(*granter_);
+    std::memset(port::frame_data(other), 0x33, kPageSize);
+    shared(9).frame = static_cast<std::uint32_t>(other.raw());
+    Mfn const own = host::guest_page(*mapper_);
+    abi::gnttab_copy const first = copy_from(8, 0, own, 0, 16);
+    {
+        grant::Copier copier(vcpu().domain());
+        EXPECT_EQ(copier.copy(first), GNTST_okay);
+        EXPECT_EQ(frame_info(page_)->count(), 2u);
+        abi::gnttab_copy next = first;
+        next.source.offset = 4090;
+        EXPECT_EQ(copier.copy(next), GNTST_bad_copy_arg);
+        next = first;
+        next.source.u.ref = 9;
+        EXPECT_EQ(copier.copy(next), GNTST_okay);
+        EXPECT_EQ(port::frame_data(own)[0], std::byte{0x33});
+        EXPECT_EQ(frame_info(page_)->count(), 1u) << "the first page was given back";
+        next = first;
+        next.dest.u.gmfn = l1_.raw();
+        EXPECT_EQ(copier.copy(next), GNTST_bad_page);
+        EXPECT_EQ(copier.copy(next), GNTST_bad_page);
+        EXPECT_EQ(copier.copy(first), GNTST_okay) << "whatever failed before";
+        EXPECT_EQ(port::frame_data(own)[0], std::byte{0x5a});
+        next = first;
+        next.flags = 0;
+        EXPECT_EQ(copier.copy(next), GNTST_permission_denied) << "the same number as a frame";
+        next.flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
+        EXPECT_NE(copier.copy(next), GNTST_okay) << "the frame's number as a reference";
+        next = first;
+        next.source.domid = mapper_->id().raw();
+        EXPECT_EQ(copier.copy(next), GNTST_general_error) << "the same reference of another domain";
+        EXPECT_EQ(copier.copy(first), GNTST_okay);
+    }
+    expect_unused(8);
+    EXPECT_EQ(shared(9).flags, GTF_permit_access | GTF_readonly);
+    EXPECT_EQ(frame_info(own)->count(), 1u);
+    EXPECT_EQ(frame_info(other)->count(), 1u);
+}
+
 class GrantVersionTest : public GrantCopyTest
 {
 protected:
@@ -241,7 +285,7 @@ TEST_F(TransitiveGrantTest, CannotBeMappedNorPassedOnAgain)
     operation.flags = GNTMAP_host_map | GNTMAP_readonly;
     operation.ref = 30;
     operation.dom = middle_->id().raw();
-    EXPECT_EQ(grant::map(vcpu(), operation), GNTST_general_error);
+    EXPECT_EQ(grant::Mapper(vcpu()).map(operation), GNTST_general_error);
     Mfn const own = host::guest_page(*mapper_);
     pass_on(31, 30);
     entry_of_middle(31).transitive.trans_domid = middle_->id().raw();

@@ -76,7 +76,7 @@ protected:
         operation.flags = flags;
         operation.ref = ref;
         operation.dom = granter_->id().raw();
-        operation.status = grant::map(vcpu(), operation);
+        operation.status = grant::Mapper(vcpu()).map(operation);
         return operation;
     }
 

@@ -90,9 +90,9 @@ TEST_F(GrantTest, StrangersAndBadReferencesAreRefused)
     abi::gnttab_map_grant_ref operation{};
     operation.dom = 0x7abc;
     operation.flags = GNTMAP_host_map;
-    EXPECT_EQ(grant::map(vcpu(), operation), GNTST_bad_domain);
+    EXPECT_EQ(grant::Mapper(vcpu()).map(operation), GNTST_bad_domain);
     operation.flags = 0;
-    EXPECT_NE(grant::map(vcpu(), operation), GNTST_okay);
+    EXPECT_NE(grant::Mapper(vcpu()).map(operation), GNTST_okay);
     expect_unused(8);
 }
 
@@ -129,7 +129,7 @@ TEST_F(GrantTest, MapWithoutAPageTableForItFailsWhole)
     operation.flags = GNTMAP_host_map | GNTMAP_device_map;
     operation.ref = 8;
     operation.dom = granter_->id().raw();
-    EXPECT_EQ(grant::map(vcpu(), operation), GNTST_general_error);
+    EXPECT_EQ(grant::Mapper(vcpu()).map(operation), GNTST_general_error);
     expect_unused(8);
 }
 
@@ -143,12 +143,12 @@ TEST_F(GrantTest, ContainsPteNamesAnEntryByItsMachineAddress)
     operation.ref = 8;
     operation.dom = granter_->id().raw();
     operation.host_addr = to_address(l1_).raw() + 5 * 8 + 4;
-    EXPECT_NE(grant::map(vcpu(), operation), GNTST_okay) << "not aligned";
+    EXPECT_NE(grant::Mapper(vcpu()).map(operation), GNTST_okay) << "not aligned";
     operation.host_addr = to_address(page_).raw();
-    EXPECT_NE(grant::map(vcpu(), operation), GNTST_okay) << "not a page table of the mapper";
+    EXPECT_NE(grant::Mapper(vcpu()).map(operation), GNTST_okay) << "not a page table of the mapper";
     expect_unused(8);
     operation.host_addr = to_address(l1_).raw() + 5 * 8;
-    ASSERT_EQ(grant::map(vcpu(), operation), GNTST_okay);
+    ASSERT_EQ(grant::Mapper(vcpu()).map(operation), GNTST_okay);
     EXPECT_EQ(entry(5) & pte::kAddress, to_address(page_).raw());
     EXPECT_NE(entry(5) & (1ull << 9), 0u);
     EXPECT_NE(entry(5) & pte::kUser, 0u);
@@ -222,7 +222,7 @@ TEST_F(GrantTest, HandlesRunOutCleanly)
     operation.flags = GNTMAP_device_map;
     operation.ref = 8;
     operation.dom = granter_->id().raw();
-    EXPECT_EQ(grant::map(*poor.vcpus[0], operation), GNTST_no_space);
+    EXPECT_EQ(grant::Mapper(*poor.vcpus[0]).map(operation), GNTST_no_space);
     expect_unused(8);
     host::destroy(poor);
 }
