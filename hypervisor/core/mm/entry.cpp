@@ -233,13 +233,31 @@ Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType leve
     return {};
 }
 
-Result<void> leaf::replace(MappingRights const& rights, std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+namespace
 {
-    if ((value & kPresent) != 0)
-        value = HV_TRY(take_leaf(rights, value));
+
+// The references that `value` needs have been taken.
+[[gnu::always_inline]] inline void replace_leaf(std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
     std::uint64_t const replaced = store_entry(entry, value, kind);
     if ((replaced & kPresent) != 0)
         drop_leaf(g_frames, replaced);
+}
+
+// By itself, since it needs few registers.
+[[gnu::noinline]] Result<void> clear_leaf(std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
+    replace_leaf(entry, value, kind);
+    return {};
+}
+
+} // namespace
+
+Result<void> leaf::replace(MappingRights const& rights, std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
+    if ((value & kPresent) == 0)
+        return clear_leaf(entry, value, kind);
+    replace_leaf(entry, HV_TRY(take_leaf(rights, value)), kind);
     return {};
 }
 
