@@ -18,8 +18,9 @@ Result<void> find_target(abi::xen_domctl const& op, DomainRef& target);
 Result<void> find_living(abi::xen_domctl const& op, DomainRef& target);
 // The vCPU `id` of the target: Srch when it does not exist.
 Result<Vcpu*> find_vcpu(Domain& domain, std::uint32_t id);
-// Fills the listing entry; sysctl uses it too.
-void describe_domain(Domain& domain, abi::xen_domctl_getdomaininfo& info);
+// Fills in the entries of the domains with the lowest ids >= `from`; how many. sysctl uses it too.
+std::size_t describe_domains(std::uint32_t from, std::span<abi::xen_domctl_getdomaininfo> infos);
+inline constexpr std::size_t kDescribedAtOnce = 8; // more place is left alone
 
 #define HV_SUBOP(group, number, name, function, direction, privilege, preempt, errors, doc) \
     CallResult function(Caller& caller, abi::xen_domctl& op);

@@ -90,7 +90,7 @@ inline bool changes_an_entry(abi::mmu_update const& request)
     return (request.ptr & kCommandMask & ~2ull) == 0;
 }
 
-// Of a table that is known to be a validated L1 of the caller's.
+// Of a table that is known to be a validated L1 of the caller's, which find_leaf_table() says only if the rights are not foreign.
 [[gnu::always_inline]] inline Result<void> update_leaf(MappingRights const& rights, LastTable const& table,
                                                        abi::mmu_update const& request)
 {
@@ -98,7 +98,7 @@ inline bool changes_an_entry(abi::mmu_update const& request)
         __builtin_unreachable(); // no request names the frame that stands for none
     std::uint64_t& entry = table.entries[(request.ptr & (kPageSize - 1)) / 8];
     UpdateKind const kind = (request.ptr & kCommandMask) == 0 ? UpdateKind::Normal : UpdateKind::PreserveAccessedDirty;
-    return leaf::update(rights, entry, load_relaxed(entry), request.val, kind);
+    return leaf::update_own(rights, entry, load_relaxed(entry), request.val, kind);
 }
 
 // The same table and a change in place: what kernels send lists of.
@@ -167,6 +167,7 @@ constexpr std::uint32_t kChunk = 32; // requests copied at a time
     return progress.finish(Errno::None);
 }
 
+template<auto kUpdate>
 [[gnu::always_inline]] inline CallResult update_mapping(Caller& caller, MappingRights const& rights,
                                                         std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
 {
@@ -177,7 +178,7 @@ constexpr std::uint32_t kChunk = 32; // requests copied at a time
         HV_TRY_VOID(finish_deferred(domain, budget));
         LeafSlot const slot = HV_TRY(find_leaf(caller.vcpu().pv.kernel_root, address));
         std::uint64_t& present = table_entries(slot.table)[slot.index];
-        HV_TRY_VOID(leaf::update(rights, present, slot.entry, entry, UpdateKind::Normal));
+        HV_TRY_VOID(kUpdate(rights, present, slot.entry, entry, UpdateKind::Normal));
     }
     HV_TRY_VOID(flush_for_mapping(caller, address, flags));
     return std::int64_t{0};
@@ -196,7 +197,7 @@ CallResult mmu_update(Caller& caller, std::uint64_t address, std::uint64_t count
 CallResult update_va_mapping(Caller& caller, std::uint64_t address, std::uint64_t entry, std::uint64_t flags)
 {
     Domain& domain = caller.domain();
-    return update_mapping(caller, MappingRights{domain, domain.id(), false}, address, entry, flags);
+    return update_mapping<leaf::update_own>(caller, MappingRights{domain, domain.id(), false}, address, entry, flags);
 }
 
 CallResult update_va_mapping_otherdomain(Caller& caller, std::uint64_t address, std::uint64_t entry,
@@ -204,7 +205,8 @@ CallResult update_va_mapping_otherdomain(Caller& caller, std::uint64_t address, 
 {
     FrameOwner owner;
     HV_TRY_VOID(resolve_frame_owner(caller, foreign_domain, owner));
-    return update_mapping(caller, MappingRights{caller.domain(), owner.id, owner.foreign}, address, entry, flags);
+    MappingRights const rights{caller.domain(), owner.id, owner.foreign};
+    return update_mapping<leaf::update>(caller, rights, address, entry, flags);
 }
 
 } // namespace hv::handlers

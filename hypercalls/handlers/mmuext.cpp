@@ -91,6 +91,16 @@ void flush_page(CpuMask cpus, std::uint64_t address)
         port::flush_tlb(cpus, port::Flush::Page, GuestVirtual{address});
 }
 
+[[gnu::noinline]] Result<void> flush_domain(ExtendedCall& call, abi::mmuext_op const& op)
+{
+    CpuMask const cpus = loaded_cpus(call.subject);
+    if (op.cmd == MMUEXT_TLB_FLUSH_ALL)
+        port::flush_tlb(cpus, port::Flush::All);
+    else
+        flush_page(cpus, op.arg1.linear_addr);
+    return {};
+}
+
 [[gnu::noinline]] Result<void> flush_vcpus(ExtendedCall& call, abi::mmuext_op const& op)
 {
     std::uint64_t const bitmap = reinterpret_cast<std::uint64_t>(op.arg2.vcpumask.p);
@@ -108,13 +118,13 @@ Result<void> root_changed(Result<void> changed)
     return changed || changed.error() == Errno::Restart ? changed : Result<void>(Errno::Inval);
 }
 
-Result<void> new_kernel_root(ExtendedCall& call, std::uint64_t frame)
+[[gnu::noinline]] Result<void> new_kernel_root(ExtendedCall& call, std::uint64_t frame)
 {
     HV_REQUIRE(frame != kInvalidMfn.raw(), Errno::Inval); // not a guest's word for "none"
     return root_changed(change_kernel_root(call.caller.vcpu(), call.subject.resolve(GuestFrame{frame}), call.budget));
 }
 
-Result<void> new_user_root(ExtendedCall& call, std::uint64_t frame)
+[[gnu::noinline]] Result<void> new_user_root(ExtendedCall& call, std::uint64_t frame)
 {
     HV_REQUIRE(frame != kInvalidMfn.raw(), Errno::Inval);
     Mfn const root = frame == 0 ? kInvalidMfn : call.subject.resolve(GuestFrame{frame});
@@ -149,7 +159,8 @@ Result<void> new_user_root(ExtendedCall& call, std::uint64_t frame)
     }
 }
 
-// Those on the calling vCPU itself are not for another domain.
+// Those on the calling vCPU itself are not for another domain. All but the shortest are functions of their own, so that this
+// one needs no registers saved.
 Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
 {
     static_assert(MMUEXT_NEW_BASEPTR == 5 && MMUEXT_SET_LDT == 13 && MMUEXT_NEW_USER_BASEPTR == 15);
@@ -162,8 +173,8 @@ Result<void> one_operation(ExtendedCall& call, abi::mmuext_op const& op)
     case MMUEXT_NEW_USER_BASEPTR: return new_user_root(call, op.arg1.mfn);
     case MMUEXT_TLB_FLUSH_LOCAL: port::flush_own_tlb(port::Flush::All); return {};
     case MMUEXT_INVLPG_LOCAL: flush_own_page(op.arg1.linear_addr); return {};
-    case MMUEXT_TLB_FLUSH_ALL: port::flush_tlb(loaded_cpus(call.subject), port::Flush::All); return {};
-    case MMUEXT_INVLPG_ALL: flush_page(loaded_cpus(call.subject), op.arg1.linear_addr); return {};
+    case MMUEXT_TLB_FLUSH_ALL:
+    case MMUEXT_INVLPG_ALL: return flush_domain(call, op);
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI: return flush_vcpus(call, op);
     case MMUEXT_FLUSH_CACHE:

@@ -75,6 +75,15 @@ inline T fetch_and(T& object, U value)
     return __atomic_fetch_and(&object, static_cast<T>(value), __ATOMIC_SEQ_CST);
 }
 
+// Takes one from the 32-bit count in the low half of `word`, leaving the high half alone: true when nothing is left, or the
+// count was 0 already and has become 2^32 - 1. Full barrier; one instruction and a branch, which no built-in gives.
+inline bool count_down(std::uint64_t& word)
+{
+    bool last;
+    asm volatile("lock subl $1, %0" : "+m"(word), "=@ccbe"(last) : : "memory");
+    return last;
+}
+
 // Sets bit `bit` of a bitmap of 64-bit words, returns its previous value. Full barrier.
 inline bool test_and_set_bit(std::uint64_t* words, std::uint64_t bit)
 {

@@ -143,8 +143,14 @@ private:
 DomainRef find_domain(DomainId id);
 // `id` as a guest gives it: DOMID_SELF means the caller's own domain.
 DomainRef find_domain(Domain& caller, DomainId id);
-// The first domain with an id >= `from`, for listings; O(1) amortised.
-DomainRef next_domain(std::uint32_t from);
+// The domains with the lowest ids >= `from`, for listings, as many as there is place in `found`; how many. O(1) each.
+std::size_t next_domains(std::uint32_t from, std::span<DomainRef> found);
+inline DomainRef next_domain(std::uint32_t from)
+{
+    DomainRef found;
+    next_domains(from, {&found, 1});
+    return found;
+}
 Domain& control_domain();
 
 // Ends the domain's run because it broke a rule; `reason` goes to the log, the tools see SHUTDOWN_crash. The vCPUs stop

@@ -128,17 +128,20 @@ DomainRef find_domain(Domain& caller, DomainId id)
     return find_domain(id);
 }
 
-DomainRef next_domain(std::uint32_t from)
+std::size_t next_domains(std::uint32_t from, std::span<DomainRef> found)
 {
+    std::size_t count = 0;
     Guard guard(table_lock);
     for (std::uint32_t id = next_present(from); id < kFirstReservedDomain; id = next_present(id + 1))
     {
         if (load_relaxed(table[id]->references) == 0)
             continue;
         domain_hold(*table[id]);
-        return DomainRef(table[id]);
+        found[count++] = DomainRef(table[id]);
+        if (count == found.size())
+            break;
     }
-    return {};
+    return count;
 }
 
 Domain& control_domain()

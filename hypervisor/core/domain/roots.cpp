@@ -12,10 +12,16 @@ namespace hv
 namespace
 {
 
-// mmu_lock held, nothing deferred.
+// All of change_kernel_root(), mmu_lock held.
 [[gnu::noinline]] Result<void> replace_kernel_root(Vcpu& vcpu, Mfn root, Budget& budget)
 {
     Domain& domain = vcpu.domain();
+    HV_TRY_VOID(finish_deferred(domain, budget));
+    if (root == vcpu.pv.kernel_root)
+    {
+        port::load_roots(vcpu);
+        return {};
+    }
     HV_TRY_VOID(get_table(domain, root, FrameType::L4, budget));
     Mfn const old = vcpu.pv.kernel_root;
     prepare_kernel_root(root);
@@ -33,8 +39,8 @@ Result<void> change_kernel_root(Vcpu& vcpu, Mfn root, Budget& budget)
 {
     Domain& domain = vcpu.domain();
     Guard guard(domain.mmu_lock);
-    HV_TRY_VOID(finish_deferred(domain, budget));
-    if (root != vcpu.pv.kernel_root)
+    if (!none_deferred(domain) ||
+        root != vcpu.pv.kernel_root) // neither: a flush, which saves no registers for the rest
         return replace_kernel_root(vcpu, root, budget);
     port::load_roots(vcpu);
     return {};

@@ -56,22 +56,44 @@ Mfn take_block(unsigned order, unsigned address_bits)
     return without_old_translations(first);
 }
 
-// For a domain's RAM: what is set aside for others is not there for it. `used` is how much of its own claim the block uses.
-Mfn take_block_for(Domain& domain, unsigned order, unsigned address_bits, std::uint64_t& used)
+std::uint64_t room_for_pages(Domain const& domain)
 {
-    std::uint64_t const count = 1ull << order;
-    Mfn first = kInvalidMfn;
-    {
-        Guard guard(g_buddy.lock);
-        if (g_buddy.free_frames() >= count + (claimed - domain.claimed_pages))
-            first = g_buddy.take(order, address_bits);
-        used = first == kInvalidMfn ? 0 : domain.claimed_pages < count ? domain.claimed_pages : count;
-        domain.claimed_pages -= used;
-        claimed -= used;
-    }
-    return without_old_translations(first);
+    std::uint64_t const most = load_relaxed(domain.max_pages);
+    std::uint64_t const listed = load_relaxed(domain.pages.count);
+    return most > listed ? most - listed : 0;
 }
 
+// For a domain's RAM: what is set aside for others is not there for it. Up to `wanted` extents, none when memory is out. What
+// max_pages allow is only guessed, to be decided under page_lock.
+DomainExtents take_run_for(Domain& domain, unsigned order, unsigned address_bits, std::uint64_t wanted)
+{
+    std::uint64_t const room = room_for_pages(domain);
+    std::uint64_t frames = wanted < (kRunFrames >> order) ? wanted << order : kRunFrames;
+    frames = frames < room ? frames : room;
+    DomainExtents run;
+    {
+        Guard guard(g_buddy.lock);
+        std::uint64_t const free = g_buddy.free_frames();
+        std::uint64_t const others = claimed - domain.claimed_pages;
+        std::uint64_t const available = free > others ? free - others : 0;
+        if (available < 1ull << order)
+            return run;
+        frames = frames < available ? frames : available;
+        unsigned const most = frames == 0 ? 0 : static_cast<unsigned>(std::bit_width(frames)) - 1;
+        unsigned taken = 0;
+        run.first = g_buddy.take_run(order, most > order ? most : order, address_bits, taken);
+        if (run.first == kInvalidMfn)
+            return run;
+        run.count = 1ull << (taken - order);
+        run.claimed = domain.claimed_pages < 1ull << taken ? domain.claimed_pages : 1ull << taken;
+        domain.claimed_pages -= run.claimed;
+        claimed -= run.claimed;
+    }
+    without_old_translations(run.first);
+    return run;
+}
+
+// page_lock held, so that destruction, which cancels the claim, is not past that already.
 void give_back_claim(Domain& domain, std::uint64_t frames)
 {
     Guard guard(g_buddy.lock);
@@ -112,13 +134,28 @@ void list_remove(PageList& list, Mfn frame)
 
 constexpr std::uint64_t kPlainUsage = FrameInfo::kValidated; // Writable, no use
 
-// page_lock held: the frame becomes RAM of the domain, reachable from the last store on.
-void list_domain_frame(Domain& domain, Mfn frame)
+// page_lock held: a row of frames, at least one, becomes RAM of the domain, newest first. Each is reachable from the store of
+// its owner on; what follows the lists waits for the lock.
+void list_domain_frames(Domain& domain, Mfn first, std::uint64_t count)
 {
-    FrameInfo& info = *frame_info(frame);
-    info.usage = kPlainUsage;
-    list_insert(domain.pages, frame);
-    store_release(info.ownership, ownership_of(domain.id(), FrameInfo::kFlagAllocated | FrameInfo::kFlagListed, 1));
+    std::uint64_t const ownership = ownership_of(domain.id(), FrameInfo::kFlagAllocated | FrameInfo::kFlagListed, 1);
+    auto number = static_cast<std::uint32_t>(first.raw());
+    std::uint32_t next = domain.pages.first;
+    if (next != 0)
+        frame_info(Mfn{next})->previous = number;
+    FrameInfo* info = frame_info(first);
+    FrameInfo* const end = info + count;
+    for (; info != end; ++info)
+    {
+        info->usage = kPlainUsage;
+        info->next = next;
+        next = number++;
+        info->previous = number;
+        store_release(info->ownership, ownership);
+    }
+    end[-1].previous = 0;
+    domain.pages.first = next;
+    domain.pages.count += count;
 }
 
 } // namespace
@@ -218,31 +255,55 @@ void free_page(std::byte* page)
         free_frames(frame_of(page), 0);
 }
 
-Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned address_bits)
+Result<DomainExtents> allocate_domain_extents(Domain& domain, unsigned order, unsigned address_bits,
+                                              std::uint64_t wanted)
 {
-    std::uint64_t const count = 1ull << order;
-    std::uint64_t used = 0;
-    Mfn const first = take_block_for(domain, order, address_bits, used);
-    HV_REQUIRE(first != kInvalidMfn, Errno::NoMem);
+    DomainExtents run = take_run_for(domain, order, address_bits, wanted);
+    HV_REQUIRE(run.count != 0, Errno::NoMem);
+    Mfn const first = run.first;
+    std::uint64_t const count = run.count << order;
+    std::uint64_t const stamp = frame_info(first)->usage & kStampMask;
     for (std::uint64_t i = 0; i < count; ++i)
         clear_frame(first + i);
     {
         Guard guard(domain.page_lock);
         // Life is read under page_lock: destruction sets Dying, then takes the lock once, so nothing is added later.
         bool const dying = load_acquire(domain.life) >= Life::Dying;
-        if (!dying && count <= domain.max_pages && domain.pages.count <= domain.max_pages - count)
+        std::uint64_t const room = dying ? 0 : room_for_pages(domain) >> order << order;
+        std::uint64_t const entered = room < count ? room : count;
+        if (entered != 0)
         {
             if (domain.pages.count == 0)
                 domain_hold(domain); // page accounting keeps one reference
-            for (std::uint64_t i = 0; i < count; ++i)
-                list_domain_frame(domain, first + i);
-            return first;
+            list_domain_frames(domain, first, entered);
         }
-        if (!dying)
-            give_back_claim(domain, used);
+        if (entered == count) [[likely]]
+            return run;
+        std::uint64_t const unused = run.claimed > entered && !dying ? run.claimed - entered : 0;
+        run.claimed -= unused;
+        run.count = entered >> order;
+        Guard free_guard(g_buddy.lock);
+        domain.claimed_pages += unused;
+        claimed += unused;
+        g_buddy.give_range(first + entered, first + count, stamp);
     }
-    give_block(first, order);
-    return Errno::NoMem;
+    HV_REQUIRE(run.count != 0, Errno::NoMem);
+    return run;
+}
+
+Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned address_bits)
+{
+    return HV_TRY(allocate_domain_extents(domain, order, address_bits, 1)).first;
+}
+
+void withdraw_domain_extents(Domain& domain, DomainExtents const& extents, unsigned order, std::uint64_t kept)
+{
+    std::uint64_t const end = extents.count << order;
+    for (std::uint64_t i = kept << order; i < end; ++i)
+        (void)release_domain_frame(domain, extents.first + i, false); // others may have taken it away already
+    Guard guard(domain.page_lock);
+    if (extents.claimed > kept << order && load_acquire(domain.life) < Life::Dying)
+        give_back_claim(domain, extents.claimed - (kept << order));
 }
 
 Result<void> adopt_domain_frame(Domain& domain, Mfn frame)
@@ -253,7 +314,7 @@ Result<void> adopt_domain_frame(Domain& domain, Mfn frame)
     HV_REQUIRE(domain.pages.count < domain.max_pages, Errno::NoMem);
     if (domain.pages.count == 0)
         domain_hold(domain);
-    list_domain_frame(domain, frame);
+    list_domain_frames(domain, frame, 1);
     return {};
 }
 
@@ -310,8 +371,7 @@ void replace_domain_frames(Domain& domain, std::span<Mfn const> in, std::span<Mf
     {
         Guard guard(domain.page_lock);
         for (Mfn const first : out)
-            for (std::uint64_t i = 0; i < (1ull << order); ++i)
-                list_domain_frame(domain, first + i);
+            list_domain_frames(domain, first, 1ull << order);
         for (Mfn const frame : in)
             list_remove(domain.pages, frame);
     }

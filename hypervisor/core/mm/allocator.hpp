@@ -31,6 +31,19 @@ Mfn frame_of(void const* direct); // the frame behind a direct-map address of ou
 // ---- Frames for a domain. Zeroed; count 1 (the allocation), on the domain's page list, counted against max_pages.
 // NoMem when memory or the domain's allowance is out. A dying domain gets nothing.
 [[nodiscard]] Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned address_bits = 64);
+// The same for lists: up to `wanted` extents of one order that lie in a row, at least one; more than one only up to
+// kRunFrames frames. They are those that so many calls one after the other would give.
+struct DomainExtents
+{
+    Mfn first = kInvalidMfn;
+    std::uint64_t count = 0;
+    std::uint64_t claimed = 0; // how many of the frames, from the first on, had been set aside for the domain
+};
+inline constexpr unsigned kRunFrames = 32;
+[[nodiscard]] Result<DomainExtents> allocate_domain_extents(Domain& domain, unsigned order, unsigned address_bits,
+                                                            std::uint64_t wanted);
+// Takes extents [kept, count) of those just allocated away again, and sets aside anew what had been.
+void withdraw_domain_extents(Domain& domain, DomainExtents const& extents, unsigned order, std::uint64_t kept);
 // Boot: one of our frames becomes the domain's with its contents (its ramdisk).
 Result<void> adopt_domain_frame(Domain& domain, Mfn frame);
 // A frame shared between us and the domain (shared_info, grant table): not counted as guest RAM, never a page table, the

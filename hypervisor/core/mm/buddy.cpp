@@ -75,7 +75,7 @@ void Buddy::unlink(Mfn first, unsigned order, unsigned zone)
     info.next = info.previous = 0;
 }
 
-Mfn Buddy::take(unsigned order, unsigned address_bits)
+Mfn Buddy::take_run(unsigned order, unsigned most, unsigned address_bits, unsigned& taken)
 {
     if (order >= kOrders || address_bits <= kPageShift)
         return kInvalidMfn;
@@ -90,7 +90,7 @@ Mfn Buddy::take(unsigned order, unsigned address_bits)
         unsigned found = static_cast<unsigned>(std::countr_zero(usable));
         Mfn const block{heads_[zone][found]};
         unlink(block, found, zone);
-        while (found > order)
+        while (found > most)
         {
             --found;
             Mfn const upper = block + (1ull << found);
@@ -98,7 +98,8 @@ Mfn Buddy::take(unsigned order, unsigned address_bits)
             info.usage = frame_info(block)->usage & kStampMask;
             link(upper, found, zone);
         }
-        store_relaxed(free_, free_ - (1ull << order));
+        taken = found;
+        store_relaxed(free_, free_ - (1ull << found));
         return block;
     }
     return kInvalidMfn;

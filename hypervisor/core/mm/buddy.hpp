@@ -19,7 +19,13 @@ public:
     static constexpr unsigned kZones = 32;  // 16 TiB
 
     // kInvalidMfn when no block of that order lies below 1 << address_bits.
-    Mfn take(unsigned order, unsigned address_bits) HV_REQUIRES(lock);
+    Mfn take(unsigned order, unsigned address_bits) HV_REQUIRES(lock)
+    {
+        return take_run(order, order, address_bits, order);
+    }
+    // The blocks of `order` that take() would give one after the other, at once: one block of order `taken`, which is the
+    // smallest there is, but at most `most`.
+    Mfn take_run(unsigned order, unsigned most, unsigned address_bits, unsigned& taken) HV_REQUIRES(lock);
     void give(Mfn first, unsigned order) HV_REQUIRES(lock);
     // The same for any frames in a row, with one stamp for all: in the largest blocks that are aligned.
     void give_range(Mfn first, Mfn end, std::uint64_t stamp) HV_REQUIRES(lock);

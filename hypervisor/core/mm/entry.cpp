@@ -76,14 +76,21 @@ Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_
     return with_privilege_bits(value);
 }
 
+// pte::frame() without the wide mask, which would be loaded anew for each entry of a table.
+constexpr Mfn mapped_frame(std::uint64_t value)
+{
+    static_assert(kAddress << 12 >> 24 == kAddress >> kPageShift && ~0ull << 12 >> 24 == kAddress >> kPageShift);
+    return Mfn{value << 12 >> 24};
+}
+
 // Nearly all leaves are of RAM that a domain owns, without cache attributes: takes their references. False when `value` is not
 // of that kind or the frame is not to be had; nothing has been taken then.
-[[gnu::always_inline]] inline bool take_usual_leaf(DomainId owner, std::uint64_t value)
+[[gnu::always_inline]] inline bool take_usual_leaf(FrameTable const& frames, DomainId owner, std::uint64_t value)
 {
-    Mfn const frame = pte::frame(value);
-    if ((value & ~kLeafAllowed) != 0 || frame >= g_frames.end) [[unlikely]]
+    Mfn const frame = mapped_frame(value);
+    if ((value & ~kLeafAllowed) != 0 || frame >= frames.end) [[unlikely]]
         return false;
-    FrameInfo& info = g_frames.base[frame.raw()];
+    FrameInfo& info = frames.base[frame.raw()];
     if (!add_reference(info, owner)) [[unlikely]]
         return false;
     if ((value & kWritable) == 0 || add_writable_use(info)) [[likely]]
@@ -94,21 +101,26 @@ Result<std::uint64_t> take_device_leaf(MappingRights const& rights, std::uint64_
 
 [[gnu::always_inline]] inline Result<std::uint64_t> take_leaf(MappingRights const& rights, std::uint64_t value)
 {
-    if (rights.frame_owner == kDomainXen || !take_usual_leaf(rights.frame_owner, value)) [[unlikely]]
+    if (rights.frame_owner == kDomainXen || !take_usual_leaf(g_frames, rights.frame_owner, value)) [[unlikely]]
         return take_unusual_leaf(rights, value);
     return with_privilege_bits(value & ~kGrant);
 }
 
-[[gnu::always_inline]] inline void drop_leaf(std::uint64_t value)
+[[gnu::always_inline]] inline void drop_leaf(FrameTable const& frames, std::uint64_t value)
 {
-    Mfn const frame = pte::frame(value);
-    if ((value & kGrant) != 0 || frame >= g_frames.end) [[unlikely]]
+    Mfn const frame = mapped_frame(value);
+    if ((value & kGrant) != 0 || frame >= frames.end) [[unlikely]]
         return;
-    FrameInfo& info = g_frames.base[frame.raw()];
-    if (info.owner() == kDomainIo) [[unlikely]]
-        return;
-    if ((value & kWritable) != 0)
-        drop_writable_use(info);
+    FrameInfo& info = frames.base[frame.raw()];
+    // Device memory is not counted: none of it has a use, let alone several.
+    bool const writable = (value & kWritable) != 0;
+    if (!writable || !drop_one_of_several_uses(info))
+    {
+        if (info.owner() == kDomainIo) [[unlikely]]
+            return;
+        if (writable)
+            detail::drop_last_writable_use(info);
+    }
     drop_reference(frame, info);
 }
 
@@ -128,47 +140,71 @@ Result<std::uint64_t> take_entry(MappingRights const& rights, FrameType level, s
     return value | kUser;
 }
 
-unsigned leaf::take_all(Domain& owner, std::uint64_t* entries, unsigned first, Budget& budget, Errno& failed)
+[[gnu::noinline]] unsigned leaf::take_all(Domain& owner, std::uint64_t* entries, unsigned first, Budget& budget,
+                                          Errno& failed)
 {
     DomainId const id = owner.id();
-    MappingRights const rights{owner, id};
+    FrameTable const frames = g_frames;
     failed = Errno::None;
-    unsigned index = next_present(entries, first);
     std::int32_t left = budget.left();
-    for (; index < kEntries; index = next_present(entries, index + 1))
+    std::uint64_t* const end = entries + kEntries;
+    std::uint64_t* entry = behind_empty_groups(entries + first, end);
+    while (entry != end)
     {
-        if (left <= 0) [[unlikely]]
+        std::uint64_t const value = load_relaxed(*entry);
+        if ((value & kPresent) == 0)
         {
+            entry = behind_empty_groups(entry + 1, end);
+            continue;
+        }
+        if (--left < 0) [[unlikely]]
+        {
+            left = 0;
             failed = Errno::Restart;
             break;
         }
-        --left;
-        std::uint64_t const value = load_relaxed(entries[index]);
-        if (take_usual_leaf(id, value)) [[likely]]
+        if (take_usual_leaf(frames, id, value)) [[likely]]
         {
             // An entry that is as it has to be (a table that is pinned again) is not written.
             std::uint64_t const privilege = value & (kUser | kGlobal | kGuestKernel | kGrant);
             if (privilege != (kUser | kGlobal) && privilege != (kUser | kGuestKernel)) [[unlikely]]
-                store_relaxed(entries[index], with_privilege_bits(value & ~kGrant));
+                store_relaxed(*entry, with_privilege_bits(value & ~kGrant));
+            ++entry;
             continue;
         }
-        auto const adjusted = take_unusual_leaf(rights, value);
+        auto const adjusted = take_unusual_leaf(MappingRights{owner, id}, value);
         failed = adjusted.error();
         if (!adjusted)
             break;
-        store_relaxed(entries[index], adjusted.value());
+        store_relaxed(*entry++, adjusted.value());
     }
     budget.spend(budget.left() - left);
-    return index;
+    return static_cast<unsigned>(entry - entries);
 }
 
-unsigned leaf::drop_all(std::uint64_t const* entries, unsigned end, Budget& budget)
+[[gnu::noinline]] unsigned leaf::drop_all(std::uint64_t const* entries, unsigned end, Budget& budget)
 {
+    FrameTable const frames = g_frames;
     std::int32_t left = budget.left();
-    for (; (end = last_present(entries, end)) > 0 && left > 0; --end, --left)
-        drop_leaf(load_relaxed(entries[end - 1]));
+    std::size_t behind = before_empty_groups(entries, end);
+    while (behind != 0)
+    {
+        std::uint64_t const value = load_relaxed(entries[behind - 1]);
+        if ((value & kPresent) == 0)
+        {
+            behind = before_empty_groups(entries, behind - 1);
+            continue;
+        }
+        if (--left < 0) [[unlikely]]
+        {
+            left = 0;
+            break;
+        }
+        drop_leaf(frames, value);
+        --behind;
+    }
     budget.spend(budget.left() - left);
-    return end;
+    return static_cast<unsigned>(behind);
 }
 
 Result<void> drop_entry(Domain& table_owner, FrameType level, std::uint64_t value, Budget& budget)
@@ -177,7 +213,7 @@ Result<void> drop_entry(Domain& table_owner, FrameType level, std::uint64_t valu
         return {};
     if (level != FrameType::L1)
         return put_table(table_owner, pte::frame(value), below(level), budget);
-    drop_leaf(value);
+    drop_leaf(g_frames, value);
     return {};
 }
 
@@ -197,13 +233,31 @@ Result<void> update_entry(MappingRights const& rights, Mfn table, FrameType leve
     return {};
 }
 
-Result<void> leaf::replace(MappingRights const& rights, std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+namespace
 {
-    if ((value & kPresent) != 0)
-        value = HV_TRY(take_leaf(rights, value));
+
+// The references that `value` needs have been taken.
+[[gnu::always_inline]] inline void replace_leaf(std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
     std::uint64_t const replaced = store_entry(entry, value, kind);
     if ((replaced & kPresent) != 0)
-        drop_leaf(replaced);
+        drop_leaf(g_frames, replaced);
+}
+
+// By itself, since it needs few registers.
+[[gnu::noinline]] Result<void> clear_leaf(std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
+    replace_leaf(entry, value, kind);
+    return {};
+}
+
+} // namespace
+
+Result<void> leaf::replace(MappingRights const& rights, std::uint64_t& entry, std::uint64_t value, UpdateKind kind)
+{
+    if ((value & kPresent) == 0)
+        return clear_leaf(entry, value, kind);
+    replace_leaf(entry, HV_TRY(take_leaf(rights, value)), kind);
     return {};
 }
 

@@ -77,6 +77,26 @@ bool detail::claim_writable(FrameInfo& info)
     }
 }
 
+void detail::last_reference_gone(Mfn frame, FrameInfo& info)
+{
+    HV_ASSERT(info.count() == 0); // it was 1: nobody takes a reference of a frame that has none
+    free_unreferenced(frame, info);
+}
+
+void detail::drop_last_writable_use(FrameInfo& info)
+{
+    std::uint64_t seen = load_relaxed(info.usage);
+    for (;;)
+    {
+        HV_ASSERT((seen >> FrameInfo::kTypeShift) == 0 && (seen & FrameInfo::kCountMask) != 0);
+        std::uint64_t next = seen - 1;
+        if ((next & FrameInfo::kCountMask) == 0)
+            next = (next & ~kStampMask) | tlb_stamp_now();
+        if (compare_exchange(info.usage, seen, next)) [[likely]]
+            return;
+    }
+}
+
 Result<void> get_writable(Mfn frame, DomainId owner)
 {
     FrameInfo* const info = frame_record(frame);

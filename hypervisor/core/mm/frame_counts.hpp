@@ -12,7 +12,9 @@ namespace hv
 
 namespace detail
 {
-bool claim_writable(FrameInfo& info); // add_writable_use() but for "plain memory already"
+bool claim_writable(FrameInfo& info);                 // add_writable_use() but for "plain memory already"
+void last_reference_gone(Mfn frame, FrameInfo& info); // the count is 0
+void drop_last_writable_use(FrameInfo& info);         // the last one, or a mistake of ours
 } // namespace detail
 
 inline FrameInfo* frame_record(Mfn frame)
@@ -23,12 +25,14 @@ inline FrameInfo* frame_record(Mfn frame)
 // get_frame() with the record at hand.
 [[nodiscard]] inline bool add_reference(FrameInfo& info, DomainId owner)
 {
+    // Count 0 means being freed or never given out; the top half of the range is kept as overflow margin. One subtraction
+    // tells all: with another owner the upper bits are not 0 afterwards, with a count of 0 it borrows from bit 31.
+    std::uint64_t const least = std::uint64_t{owner.raw()} << FrameInfo::kOwnerShift | 1;
+    constexpr std::uint64_t kWrong = ~0ull << FrameInfo::kOwnerShift | 1ull << 31;
     std::uint64_t seen = load_relaxed(info.ownership);
     do
     {
-        std::uint32_t const count = static_cast<std::uint32_t>(seen & FrameInfo::kCountMask);
-        // Count 0 means being freed or never given out; the top half of the range is kept as overflow margin.
-        if ((seen >> FrameInfo::kOwnerShift) != owner.raw() || count - 1 >= 0x7fffffff) [[unlikely]]
+        if (((seen - least) & kWrong) != 0) [[unlikely]]
             return false;
     } while (!compare_exchange(info.ownership, seen, seen + 1));
     return true;
@@ -36,35 +40,38 @@ inline FrameInfo* frame_record(Mfn frame)
 
 inline void drop_reference(Mfn frame, FrameInfo& info)
 {
-    std::uint64_t const before = fetch_sub(info.ownership, 1ull);
-    HV_ASSERT((before & FrameInfo::kCountMask) != 0);
-    if ((before & FrameInfo::kCountMask) == 1) [[unlikely]]
-        detail::free_unreferenced(frame, info);
+    if (count_down(info.ownership)) [[unlikely]]
+        detail::last_reference_gone(frame, info);
 }
 
 // The writable use alone, for whoever has a general reference: false when the frame is in use as something else.
 [[nodiscard]] inline bool add_writable_use(FrameInfo& info)
 {
-    constexpr std::uint64_t kState = ~0ull << FrameInfo::kTypeShift | FrameInfo::kValidated | FrameInfo::kPartial;
+    // Plain memory: Writable, validated, and neither pinned nor partial, which only tables are. There are never more uses than
+    // references, so the count cannot overflow before theirs.
+    constexpr unsigned kStateShift = 58;
+    static_assert(FrameInfo::kPartial == 1ull << kStateShift);
     std::uint64_t seen = load_acquire(info.usage);
-    while ((seen & kState) == FrameInfo::kValidated && (seen & FrameInfo::kCountMask) < 0x80000000) [[likely]]
+    while (seen >> kStateShift == FrameInfo::kValidated >> kStateShift) [[likely]]
         if (compare_exchange(info.usage, seen, seen + 1)) [[likely]]
             return true;
     return detail::claim_writable(info);
 }
 
-inline void drop_writable_use(FrameInfo& info)
+// Drops a writable use unless it is the last one, or none.
+[[nodiscard]] inline bool drop_one_of_several_uses(FrameInfo& info)
 {
     std::uint64_t seen = load_relaxed(info.usage);
-    for (;;)
-    {
-        HV_ASSERT((seen >> FrameInfo::kTypeShift) == 0 && (seen & FrameInfo::kCountMask) != 0);
-        std::uint64_t next = seen - 1;
-        if ((next & FrameInfo::kCountMask) == 0)
-            next = (next & ~kStampMask) | tlb_stamp_now();
-        if (compare_exchange(info.usage, seen, next)) [[likely]]
-            return;
-    }
+    while (static_cast<std::uint32_t>(seen) > 1 && (seen & ~0ull << FrameInfo::kTypeShift) == 0) [[likely]]
+        if (compare_exchange(info.usage, seen, seen - 1)) [[likely]]
+            return true;
+    return false;
+}
+
+inline void drop_writable_use(FrameInfo& info)
+{
+    if (!drop_one_of_several_uses(info)) [[unlikely]]
+        detail::drop_last_writable_use(info);
 }
 
 // A general reference of a frame of `owner`, with a writable use if `write`. False when they are not to be had.

@@ -91,15 +91,23 @@ unsigned take_all(Domain& owner, std::uint64_t* entries, unsigned first, Budget&
 unsigned drop_all(std::uint64_t const* entries, unsigned end, Budget& budget);
 
 // The whole of update_entry() for an entry of a validated L1 of the table owner; `old_value` is what the entry holds.
-// A named owner is always checked against the frame. mmu_lock held.
+// mmu_lock held. This one for rights that are not foreign.
+[[gnu::always_inline]] inline Result<void> update_own(MappingRights const& rights, std::uint64_t& entry,
+                                                      std::uint64_t old_value, std::uint64_t value, UpdateKind kind)
+{
+    if (auto const updated = update_in_place(rights, entry, old_value, value, kind); updated.error() != Errno::NoData)
+        [[likely]]
+        return updated;
+    return replace(rights, entry, value, kind);
+}
+
+// A named owner is always checked against the frame.
 [[gnu::always_inline]] inline Result<void> update(MappingRights const& rights, std::uint64_t& entry,
                                                   std::uint64_t old_value, std::uint64_t value, UpdateKind kind)
 {
-    if (!rights.foreign) [[likely]]
-        if (auto const updated = update_in_place(rights, entry, old_value, value, kind);
-            updated.error() != Errno::NoData) [[likely]]
-            return updated;
-    return replace(rights, entry, value, kind);
+    if (rights.foreign) [[unlikely]]
+        return replace(rights, entry, value, kind);
+    return update_own(rights, entry, old_value, value, kind);
 }
 
 } // namespace hv::leaf

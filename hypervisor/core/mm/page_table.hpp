@@ -39,7 +39,7 @@ public:
     static constexpr Budget unlimited() { return Budget(0x7fffffff); } // boot, and teardown that is already bounded
     void spend(std::int32_t units) { units_ -= units; }
     [[nodiscard]] bool exhausted() const { return units_ <= 0; }
-    [[nodiscard]] std::int32_t left() const { return units_; }
+    [[nodiscard]] std::int32_t left() const { return units_ > 0 ? units_ : 0; }
 
 private:
     std::int32_t units_;

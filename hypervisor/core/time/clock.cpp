@@ -166,7 +166,7 @@ void vcpu_runstate_change(Vcpu& vcpu, int state, Nanoseconds now)
     abi::vcpu_runstate_info& info = vcpu.time.runstate;
     if (now.raw() > info.state_entry_time)
         info.time[info.state] += now.raw() - info.state_entry_time;
-    info.state = state;
+    store_release(info.state, state); // after the time, which vcpu_time_running() may read without the lock
     info.state_entry_time = now.raw();
 }
 

@@ -27,6 +27,14 @@ void update_vcpu_time_info(Vcpu& vcpu);
 void vcpu_runstate_change(Vcpu& vcpu, int state, Nanoseconds now);
 // A consistent copy, brought up to now. Takes the run queue's lock.
 abi::vcpu_runstate_info vcpu_runstate(Vcpu& vcpu);
+// The time it has been running, up to now. Takes that lock only while it runs: the time of a vCPU that does not stays what it is,
+// and was written before its state.
+inline std::uint64_t vcpu_time_running(Vcpu& vcpu)
+{
+    if (load_acquire(vcpu.time.runstate.state) != RUNSTATE_running) [[likely]]
+        return load_relaxed(vcpu.time.runstate.time[RUNSTATE_running]);
+    return vcpu_runstate(vcpu).time[RUNSTATE_running];
+}
 
 // ---- the switch. To be called after the context of `vcpu` is loaded and it is current: refreshes vcpu_info's time and
 // writes its registered areas.

@@ -17,6 +17,7 @@ namespace
 
 using host::Guest;
 using host::kRead;
+using host::kReadWrite;
 
 class MemoryCalls : public host::MachineTest
 {
@@ -231,6 +232,103 @@ TEST_F(MemoryCalls, WhatIsClaimedIsNotThereForOthers)
     end(built);
     EXPECT_EQ(claimed_frames(), 0u);
     EXPECT_TRUE(allocate_domain_frames(other, 0));
+}
+
+// A list of eight whose last three entries lie in a page of their own, at `second`.
+class ListOverTwoPages : public MemoryCalls
+{
+protected:
+    static constexpr unsigned kFirst = 5;
+    static constexpr std::uint64_t kAddress = kPageSize - kFirst * sizeof(std::uint64_t);
+
+    void SetUp() override
+    {
+        MemoryCalls::SetUp();
+        for (Mfn& page : pages_)
+            page = guest().page();
+        space_ = guest().space({pages_[0], pages_[1]});
+        guest().run_on(space_);
+        host::make_current(host::kToolCpu, &guest().vcpu());
+        for (unsigned i = 0; i < 8; ++i)
+            *entry(i) = 100 + i;
+        held_ = guest().domain().pages.count;
+    }
+    void TearDown() override
+    {
+        host::make_current(host::kToolCpu, nullptr);
+        MemoryCalls::TearDown();
+    }
+    std::uint64_t* entry(unsigned i) const
+    {
+        std::uint64_t const address = kAddress + i * sizeof(std::uint64_t);
+        return &table_entries(pages_[address / kPageSize])[address % kPageSize / sizeof(std::uint64_t)];
+    }
+    // Populates with the second page mapped as `flags` say.
+    std::int64_t populate(std::uint64_t flags)
+    {
+        EXPECT_EQ(guest().set_entry(space_.l1, 1, flags == 0 ? 0 : pte::make(pages_[1], flags)), 0);
+        abi::xen_memory_reservation args{};
+        args.extent_start.p = reinterpret_cast<decltype(args.extent_start.p)>(kAddress);
+        args.nr_extents = 8;
+        args.domid = DOMID_SELF;
+        return guest().memory(XENMEM_populate_physmap, args);
+    }
+    std::uint64_t added() { return guest().domain().pages.count - held_; }
+
+    Mfn pages_[2];
+    Guest::Space space_{};
+    std::uint64_t held_ = 0;
+};
+
+TEST_F(ListOverTwoPages, PopulateStopsAtTheEntryThatCannotBeRead)
+{
+    EXPECT_EQ(populate(0), kFirst);
+    EXPECT_EQ(added(), kFirst);
+    for (unsigned i = 0; i < kFirst; ++i)
+        EXPECT_EQ(port::m2p()[*entry(i)], 100 + i);
+    EXPECT_EQ(*entry(kFirst), 100u + kFirst) << "untouched";
+}
+
+TEST_F(ListOverTwoPages, PopulateStopsAtTheEntryThatCannotBeWritten)
+{
+    ASSERT_TRUE(claim_frames(guest().domain(), held_ + 7));
+    EXPECT_EQ(populate(kRead), kFirst);
+    EXPECT_EQ(added(), kFirst + 1) << "the one that could not be told of is there, those behind it are not";
+    EXPECT_EQ(guest().domain().claimed_pages, 7u - (kFirst + 1));
+    EXPECT_EQ(claimed_frames(), 7u - (kFirst + 1));
+    EXPECT_EQ(*entry(kFirst), 100u + kFirst) << "untouched";
+    EXPECT_EQ(populate(kReadWrite), 8);
+    EXPECT_EQ(added(), kFirst + 1 + 8);
+    EXPECT_EQ(claimed_frames(), 0u);
+}
+
+TEST_F(MemoryCalls, RunsAreWhatSingleExtentsWouldBe)
+{
+    Domain& built = domain();
+    built.max_pages = 21;
+    ASSERT_TRUE(claim_frames(built, 9));
+    std::uint64_t const before = free_frames();
+    auto const some = allocate_domain_extents(built, 0, 64, 1000);
+    ASSERT_TRUE(some);
+    EXPECT_LE(some.value().count, 16u) << "the largest block that max_pages allow";
+    EXPECT_EQ(built.pages.count, some.value().count);
+    EXPECT_EQ(free_frames(), before - some.value().count);
+    std::uint64_t done = some.value().count;
+    while (auto const more = allocate_domain_extents(built, 0, 64, 1000))
+        done += more.value().count;
+    EXPECT_EQ(done, 21u);
+    EXPECT_EQ(free_frames(), before - 21);
+    EXPECT_EQ(claimed_frames(), 0u);
+    built.max_pages = host::kFrames;
+    auto const large = allocate_domain_extents(built, 9, 64, 1000);
+    ASSERT_TRUE(large);
+    EXPECT_EQ(large.value().count, 1u) << "a run has at most kRunFrames frames";
+    EXPECT_EQ(large.value().first.raw() % 512, 0u);
+    auto const eights = allocate_domain_extents(built, 3, 64, 1000);
+    ASSERT_TRUE(eights);
+    EXPECT_LE(eights.value().count, kRunFrames / 8);
+    EXPECT_EQ(eights.value().first.raw() % 8, 0u);
+    EXPECT_INVARIANTS();
 }
 
 } // namespace
