@@ -24,43 +24,76 @@ void mark_event_pending(Vcpu& vcpu)
         vcpu_kick(vcpu);
 }
 
-// The event is already visible as pending, by a locked operation.
-inline void EventChannels::wake_any_poller(EvtchnPort port)
+// The bit of a 2-level event is set and was not: tells its vCPU unless the event is masked. The vCPU whose upcall became
+// pending with that, if any.
+inline Vcpu* EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort port)
 {
-    static_assert(std::tuple_size_v<decltype(polling_)> == 2);
-    if ((load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0) [[unlikely]]
+    std::uint64_t const number = port.raw();
+    if (test_bit(shared.evtchn_mask, number))
+        return nullptr;
+    Vcpu& vcpu = *domain_.vcpus[load_relaxed(record(port)->vcpu)];
+    abi::vcpu_info& info = *load_relaxed(vcpu.info);
+    if (test_and_set_bit(&info.evtchn_pending_sel, number / 64) ||
+        exchange(info.evtchn_upcall_pending, std::uint8_t{1}) != 0)
+        return nullptr;
+    return &vcpu;
+}
+
+// What most deliveries of 2-level events are, without a call. True: finish_two_level() has to do the rest.
+[[gnu::always_inline]] inline bool EventChannels::begin_two_level(EvtchnPort port, Vcpu*& marked)
+{
+    abi::shared_info& shared = *domain_.shared_info;
+    marked = nullptr;
+    if (test_and_set_bit(shared.evtchn_pending, port.raw()))
+        return false;
+    if (load_acquire(fifo_) != nullptr) [[unlikely]]
+        return true;
+    bool const polled = anybody_polls(); // who polls has announced that, or sees the bit
+    marked = mark_vcpu(shared, port);
+    return (marked != nullptr && wants_kick(*marked)) || polled;
+}
+
+void EventChannels::finish_two_level(EvtchnPort port, Vcpu* marked)
+{
+    if (marked != nullptr)
+        vcpu_kick(*marked);
+    // The domain may have gone over to FIFO since the caller looked. It publishes that before it collects these bits, and
+    // we set the bit before we look: at least one side moves the event over.
+    else if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr) [[unlikely]]
+    {
+        if (test_and_clear_bit(domain_.shared_info->evtchn_pending, port.raw()))
+            (void)fifo_set_pending(domain_, *fifo, port, *record(port));
+    }
+    if (anybody_polls()) // whichever side moved it: pollers are told by us
         wake_pollers(port);
 }
 
-[[gnu::always_inline]] inline void EventChannels::deliver_inline(EvtchnPort port, Channel& target)
+void EventChannels::deliver_fifo(FifoState& fifo, EvtchnPort port)
 {
-    if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr)
-    {
-        if (fifo_set_pending(domain_, *fifo, port, target))
-            wake_any_poller(port);
-    }
-    else
-        deliver_two_level(port, target);
+    if (fifo_set_pending(domain_, fifo, port, *record(port)) && anybody_polls()) [[unlikely]]
+        wake_pollers(port);
 }
 
-[[gnu::always_inline]] inline void EventChannels::deliver_two_level(EvtchnPort port, Channel& target)
+void EventChannels::deliver(EvtchnPort port)
 {
-    abi::shared_info& shared = *domain_.shared_info;
-    std::uint64_t const number = port.raw();
-    if (test_and_set_bit(shared.evtchn_pending, number))
-        return;
-    // The domain may have gone over to FIFO since the caller looked. It publishes that before it collects these bits, and
-    // we set the bit before we look: at least one side moves the event over.
-    if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr) [[unlikely]]
-    {
-        if (test_and_clear_bit(shared.evtchn_pending, number) && fifo_set_pending(domain_, *fifo, port, target))
-            wake_any_poller(port);
-        return;
-    }
-    Vcpu& vcpu = *domain_.vcpus[load_relaxed(target.vcpu)];
-    if (!test_bit(shared.evtchn_mask, number) && !test_and_set_bit(&vcpu.info->evtchn_pending_sel, number / 64))
-        mark_event_pending(vcpu);
-    wake_any_poller(port);
+    if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr)
+        deliver_fifo(*fifo, port);
+    else if (Vcpu* marked; begin_two_level(port, marked))
+        finish_two_level(port, marked);
+}
+
+// ---- for send(), whose usual way needs no register beyond a call
+
+[[gnu::noinline]] void EventChannels::deliver_and_unlock(EvtchnPort port, SpinLock& held)
+{
+    deliver(port);
+    held.unlock();
+}
+
+[[gnu::noinline]] void EventChannels::finish_and_unlock(EvtchnPort port, Vcpu* marked, SpinLock& held)
+{
+    finish_two_level(port, marked);
+    held.unlock();
 }
 
 void EventChannels::unmask_two_level(EvtchnPort port, Channel& target)
@@ -82,29 +115,30 @@ void EventChannels::clear_pending(EvtchnPort port)
         (void)test_and_clear_bit(domain_.shared_info->evtchn_pending, port.raw());
 }
 
-void EventChannels::deliver(EvtchnPort port, Channel& target)
-{
-    deliver_inline(port, target);
-}
-
 Result<void> EventChannels::send(EvtchnPort port)
 {
     HV_REQUIRE(port.raw() < load_acquire(allocated_), Errno::Inval);
     Channel* const near = record(port);
-    Guard guard(near->lock);
+    near->lock.lock();
     EventChannels* receiver = this;
-    Channel* end = near;
     if (near->state == ChannelState::Interdomain) [[likely]]
     {
-        receiver = near->peer->events;
+        receiver = near->peer;
         port = EvtchnPort{near->number};
-        end = receiver->record(port);
     }
-    else if (near->state == ChannelState::Unbound)
-        return {}; // nobody listens yet
     else if (near->state != ChannelState::Ipi)
-        return Errno::Inval;
-    receiver->deliver_inline(port, *end);
+    {
+        bool const unheard = near->state == ChannelState::Unbound; // nobody listens yet
+        near->lock.unlock();
+        HV_REQUIRE(unheard, Errno::Inval);
+        return {};
+    }
+    if (Vcpu* marked; load_acquire(receiver->fifo_) != nullptr)
+        receiver->deliver_and_unlock(port, near->lock);
+    else if (receiver->begin_two_level(port, marked)) [[unlikely]]
+        receiver->finish_and_unlock(port, marked, near->lock);
+    else
+        near->lock.unlock();
     return {};
 }
 
@@ -132,7 +166,7 @@ void EventChannels::raise_virq(Vcpu& vcpu, std::uint32_t virq)
     Channel& target = *channel(port);
     Guard guard(target.lock);
     if (target.state == ChannelState::Virq && target.number == virq)
-        deliver(port, target);
+        deliver(port);
 }
 
 void EventChannels::raise_pirq(EvtchnPort port)
@@ -142,7 +176,7 @@ void EventChannels::raise_pirq(EvtchnPort port)
         return;
     Guard guard(target->lock);
     if (target->state == ChannelState::Pirq)
-        deliver(port, *target);
+        deliver(port);
 }
 
 bool EventChannels::pending(EvtchnPort port)

@@ -120,19 +120,19 @@ Result<EvtchnPort> EventChannels::bind_interdomain(Domain& remote, EvtchnPort re
     HV_REQUIRE(far != nullptr && far->state == ChannelState::Unbound && far->remote == domain_.id(), Errno::Inval);
     EvtchnPort const port = HV_TRY(take_port());
     Channel& near = *channel(port);
-    near.peer = &remote;
+    near.peer = &other;
     near.remote = remote.id();
     set_channel(near, ChannelState::Interdomain, remote_port.raw(), 0);
     {
         Guard far_guard(far->lock); // keeps its vCPU and priority
-        far->peer = &domain_;
+        far->peer = this;
         far->number = port.raw();
         far->state = ChannelState::Interdomain;
     }
     ++active_;
     // The remote end may have signalled before anybody listened.
     Guard near_guard(near.lock);
-    deliver(port, near);
+    deliver(port);
     return port;
 }
 
@@ -186,9 +186,9 @@ EventChannels* EventChannels::lock_with_peer(EvtchnPort port)
     {
         lock_.lock();
         Channel const* const near = channel(port);
-        if (near == nullptr || near->state != ChannelState::Interdomain || near->peer == &domain_)
+        if (near == nullptr || near->state != ChannelState::Interdomain || near->peer == this)
             return nullptr;
-        EventChannels* const other = near->peer->events;
+        EventChannels* const other = near->peer;
         if (&lock_ < &other->lock_)
         {
             other->lock_.lock(); // the proper order
@@ -207,7 +207,7 @@ void EventChannels::close_locked(EvtchnPort port, Channel& closing)
     {
     case ChannelState::Interdomain:
     {
-        Channel& far = *closing.peer->events->channel(EvtchnPort{closing.number});
+        Channel& far = *closing.peer->channel(EvtchnPort{closing.number});
         Guard far_guard(far.lock);
         far.peer = nullptr;
         far.number = 0;

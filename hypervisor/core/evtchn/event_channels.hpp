@@ -60,7 +60,7 @@ public:
     Result<void> reset(std::int32_t& budget);
 
     // ---- events
-    Result<void> send(EvtchnPort port);
+    Result<void> send(EvtchnPort port) HV_NO_THREAD_SAFETY;
     Result<void> unmask(EvtchnPort port);
     void raise_virq(Vcpu& vcpu, std::uint32_t virq); // nothing when it is not bound
     void raise_pirq(EvtchnPort port);                // nothing when the port is not a pirq's
@@ -102,13 +102,17 @@ private:
     bool close_some(std::int32_t& budget);
 
     // Delivery to this domain. The end's binding is held stable by the caller (its own or the peer's Channel::lock).
-    void deliver(EvtchnPort port, Channel& channel);
-    void deliver_inline(EvtchnPort port, Channel& channel); // the body of deliver(), for send() alone
-    void deliver_two_level(EvtchnPort port, Channel& channel);
+    void deliver(EvtchnPort port);
+    void deliver_fifo(FifoState& fifo, EvtchnPort port);
+    bool begin_two_level(EvtchnPort port, Vcpu*& marked);
+    void finish_two_level(EvtchnPort port, Vcpu* marked);
+    void deliver_and_unlock(EvtchnPort port, SpinLock& held) HV_NO_THREAD_SAFETY;
+    void finish_and_unlock(EvtchnPort port, Vcpu* marked, SpinLock& held) HV_NO_THREAD_SAFETY;
+    Vcpu* mark_vcpu(abi::shared_info const& shared, EvtchnPort port);
     void unmask_two_level(EvtchnPort port, Channel& channel);
     void clear_pending(EvtchnPort port);
-    void wake_any_poller(EvtchnPort port);
-    void wake_pollers(EvtchnPort port);
+    [[nodiscard]] bool anybody_polls() const { return (load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0; }
+    void wake_pollers(EvtchnPort port); // the event is already visible as pending, by a locked operation
     void leave_fifo() HV_REQUIRES(lock_);
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
     void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);

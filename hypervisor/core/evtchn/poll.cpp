@@ -23,11 +23,12 @@ void EventChannels::wake_pollers(EvtchnPort port)
     for (std::uint32_t word = 0; word < polling_.size(); ++word)
         for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
         {
-            Vcpu& vcpu = *domain_.vcpus[word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(rest))];
+            auto const bit = static_cast<std::uint32_t>(__builtin_ctzll(rest));
+            Vcpu& vcpu = *domain_.vcpus[word * 64 + bit];
             // One port is the case of spinning kernels and worth telling apart; others look for themselves.
             if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
                 continue;
-            poll_end(vcpu);
+            (void)test_and_clear_bit(&polling_[word], bit);
             vcpu_wake(vcpu);
         }
 }
@@ -37,7 +38,8 @@ Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::ui
     EventChannels& events = *vcpu.domain().events;
     for (std::uint32_t const port : ports)
         HV_REQUIRE(events.usable(EvtchnPort{port}), Errno::Inval);
-    timer_cancel(vcpu.time.poll); // of an earlier poll that an event ended
+    if (vcpu.time.poll.armed())
+        timer_cancel(vcpu.time.poll); // of an earlier poll that an event ended
     store_relaxed(vcpu.poll_port, ports.empty() ? 0 : ports[0]);
     store_relaxed(vcpu.poll_port_count, ports.size());
     fetch_or(vcpu.sched.stop, stop::kBlocked);

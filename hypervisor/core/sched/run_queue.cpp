@@ -38,7 +38,9 @@ CpuId least_loaded(CpuMask mask)
 
 RunQueue& queue_of(std::uint32_t cpu)
 {
-    return queues[cpu];
+    RunQueue* queue = &queues[cpu];
+    asm("" : "+r"(queue)); // else the compiler finds the place in the array anew for every member
+    return *queue;
 }
 
 CpuMask online_cpus()
@@ -71,10 +73,11 @@ RunQueue& lock_unit(SchedUnit& unit) HV_NO_THREAD_SAFETY
     while (true)
     {
         std::uint32_t const cpu = cpu_of(unit);
-        queues[cpu].lock.lock();
+        RunQueue& queue = queue_of(cpu);
+        queue.lock.lock();
         if (cpu_of(unit) == cpu)
-            return queues[cpu];
-        queues[cpu].lock.unlock();
+            return queue;
+        queue.lock.unlock();
     }
 }
 
@@ -159,9 +162,17 @@ void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
     __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
 }
 
+// A shot that is still to come before the slice ends finds that it has been prolonged and moves itself on: most slices end
+// otherwise, and never need a shot of their own. One that should have come already is not relied upon.
+void set_slice_timer(RunQueue& queue, Nanoseconds now)
+{
+    if (!queue.slice.armed() || queue.slice.deadline < now || queue.slice.deadline > queue.slice_end)
+        timer_set(queue.slice, queue.slice_end);
+}
+
 void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
 {
-    CpuId const cpu{static_cast<std::uint32_t>(&queue - queues)};
+    CpuId const cpu{cpu_of(unit)};
     SchedUnit* const running = queue.current;
     if (running == nullptr)
     {
@@ -183,7 +194,7 @@ void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
         return;
     queue.slice_end = due > now ? due : now;
     if (cpu == port::cpu_id())
-        timer_set(queue.slice, queue.slice_end);
+        set_slice_timer(queue, now);
     else
         port::request_schedule(cpu); // only that CPU can set its timer; its choice does
 }
@@ -205,9 +216,7 @@ void arm_slice(RunQueue& queue, Nanoseconds now)
     if (std::int64_t const budget = load_relaxed(share.budget); capped && budget > 0)
         slice = slice < static_cast<std::uint64_t>(budget) ? slice : static_cast<std::uint64_t>(budget);
     queue.slice_end = now + slice;
-    // A shot that is due earlier finds that the slice has been prolonged and moves itself on.
-    if (!queue.slice.armed() || queue.slice.deadline > queue.slice_end)
-        timer_set(queue.slice, queue.slice_end);
+    set_slice_timer(queue, now);
 }
 
 void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now)

@@ -92,6 +92,8 @@ void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Makes the CPU choose again if `unit`, just inserted, should run before its current one.
 void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
+// Makes the slice timer go off at slice_end or before. This CPU's queue.
+void set_slice_timer(RunQueue& queue, Nanoseconds now);
 // Sets the time at which the current unit has to make way, and the timer for it on this CPU.
 void arm_slice(RunQueue& queue, Nanoseconds now);
 

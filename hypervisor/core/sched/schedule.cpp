@@ -154,7 +154,7 @@ void prolong(RunQueue& queue, Nanoseconds now)
         queue.slice_end <= protected_until)
         return;
     queue.slice_end = protected_until; // somebody is due as soon as the shortest run is over
-    timer_set(queue.slice, queue.slice_end);
+    set_slice_timer(queue, now);
 }
 
 // Makes `next` (nullptr: idle) the one that runs here; `previous` stops.
