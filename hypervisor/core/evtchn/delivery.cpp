@@ -53,24 +53,41 @@ inline Vcpu* EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort
     return (marked != nullptr && wants_kick(*marked)) || polled;
 }
 
-void EventChannels::finish_two_level(EvtchnPort port, Vcpu* marked)
+[[gnu::always_inline]] inline void EventChannels::wake_pollers_inline(EvtchnPort port)
 {
-    if (marked != nullptr)
-        vcpu_kick(*marked);
+    for (std::uint32_t word = 0; word < polling_.size(); ++word)
+        for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
+        {
+            auto const bit = static_cast<std::uint32_t>(__builtin_ctzll(rest));
+            Vcpu& vcpu = *domain_.vcpus[word * 64 + bit];
+            // One port is the case of spinning kernels and worth telling apart; others look for themselves.
+            if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
+                continue;
+            (void)test_and_clear_bit(&polling_[word], bit);
+            vcpu_wake(vcpu);
+        }
+}
+
+void EventChannels::wake_pollers(EvtchnPort port)
+{
+    wake_pollers_inline(port);
+}
+
+inline void EventChannels::finish_two_level(EvtchnPort port, Vcpu* marked)
+{
     // The domain may have gone over to FIFO since the caller looked. It publishes that before it collects these bits, and
     // we set the bit before we look: at least one side moves the event over.
-    else if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr) [[unlikely]]
-    {
+    if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr && marked == nullptr) [[unlikely]]
         if (test_and_clear_bit(domain_.shared_info->evtchn_pending, port.raw()))
             (void)fifo_set_pending(domain_, *fifo, port, *record(port));
-    }
-    if (anybody_polls()) // whichever side moved it: pollers are told by us
-        wake_pollers(port);
+    wake_pollers_inline(port);                    // whichever side moved it
+    if (marked != nullptr && wants_kick(*marked)) // unless it polled
+        vcpu_kick(*marked);
 }
 
 void EventChannels::deliver_fifo(FifoState& fifo, EvtchnPort port)
 {
-    if (fifo_set_pending(domain_, fifo, port, *record(port)) && anybody_polls()) [[unlikely]]
+    if (fifo_set_pending(domain_, fifo, port, *record(port)))
         wake_pollers(port);
 }
 
@@ -78,7 +95,7 @@ void EventChannels::deliver(EvtchnPort port)
 {
     if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr)
         deliver_fifo(*fifo, port);
-    else if (Vcpu* marked; begin_two_level(port, marked))
+    else if (Vcpu * marked; begin_two_level(port, marked))
         finish_two_level(port, marked);
 }
 
@@ -133,7 +150,7 @@ Result<void> EventChannels::send(EvtchnPort port)
         HV_REQUIRE(unheard, Errno::Inval);
         return {};
     }
-    if (Vcpu* marked; load_acquire(receiver->fifo_) != nullptr)
+    if (Vcpu * marked; load_acquire(receiver->fifo_) != nullptr)
         receiver->deliver_and_unlock(port, near->lock);
     else if (receiver->begin_two_level(port, marked)) [[unlikely]]
         receiver->finish_and_unlock(port, marked, near->lock);
@@ -184,12 +201,19 @@ bool EventChannels::pending(EvtchnPort port)
     Channel* const asked = channel(port);
     if (asked == nullptr)
         return false;
-    Guard guard(asked->lock);
-    if (asked->state == ChannelState::Closed)
-        return false;
-    if (FifoState const* const fifo = load_acquire(fifo_); fifo != nullptr)
-        return fifo_is_pending(*fifo, port, *asked);
-    return test_bit(domain_.shared_info->evtchn_pending, port.raw());
+    if (load_acquire(fifo_) == nullptr)
+    {
+        // Two loads that the guest could see in this order; no lock makes the answer last longer.
+        if (load_relaxed(asked->state) != ChannelState::Closed &&
+            test_bit(domain_.shared_info->evtchn_pending, port.raw()))
+            return true;
+        // Were the bit collected for FIFO in between, that would show now: see finish_two_level().
+        if (load_acquire(fifo_) == nullptr)
+            return false;
+    }
+    Guard guard(asked->lock); // a port in use keeps the FIFO state
+    FifoState const* const fifo = load_acquire(fifo_);
+    return asked->state != ChannelState::Closed && fifo != nullptr && fifo_is_pending(*fifo, port, *asked);
 }
 
 void send_virq(Vcpu& vcpu, std::uint32_t virq)

@@ -113,6 +113,7 @@ private:
     void clear_pending(EvtchnPort port);
     [[nodiscard]] bool anybody_polls() const { return (load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0; }
     void wake_pollers(EvtchnPort port); // the event is already visible as pending, by a locked operation
+    void wake_pollers_inline(EvtchnPort port);
     void leave_fifo() HV_REQUIRES(lock_);
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
     void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);

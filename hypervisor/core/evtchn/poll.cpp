@@ -18,21 +18,6 @@ void EventChannels::poll_end(Vcpu& vcpu)
     (void)test_and_clear_bit(polling_.data(), vcpu.id().raw());
 }
 
-void EventChannels::wake_pollers(EvtchnPort port)
-{
-    for (std::uint32_t word = 0; word < polling_.size(); ++word)
-        for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
-        {
-            auto const bit = static_cast<std::uint32_t>(__builtin_ctzll(rest));
-            Vcpu& vcpu = *domain_.vcpus[word * 64 + bit];
-            // One port is the case of spinning kernels and worth telling apart; others look for themselves.
-            if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
-                continue;
-            (void)test_and_clear_bit(&polling_[word], bit);
-            vcpu_wake(vcpu);
-        }
-}
-
 Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::uint64_t timeout)
 {
     EventChannels& events = *vcpu.domain().events;
@@ -57,7 +42,7 @@ Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::ui
     }
     if (timeout != 0)
         timer_set(vcpu.time.poll, Nanoseconds{timeout});
-    port::request_schedule(port::cpu_id());
+    port::request_own_schedule();
     return {};
 }
 

@@ -58,7 +58,7 @@ void vcpu_block(Vcpu& vcpu)
         fetch_and(vcpu.sched.stop, ~stop::kBlocked);
         return;
     }
-    port::request_schedule(port::cpu_id());
+    port::request_own_schedule();
 }
 
 void vcpu_yield(Vcpu& vcpu)
@@ -67,7 +67,7 @@ void vcpu_yield(Vcpu& vcpu)
     if (load_relaxed(run_queue::queue_of(port::cpu_id().raw()).queued) == 0)
         return;
     vcpu.sched.yielded = true;
-    port::request_schedule(port::cpu_id());
+    port::request_own_schedule();
 }
 
 void vcpu_kick(Vcpu& vcpu)

@@ -100,7 +100,7 @@ void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
 {
     while (SchedUnit* const unit = queue.heap.first())
     {
-        if (!over_cap(*unit->vcpu))
+        if (!over_cap(*unit))
             return unit;
         remove(queue, *unit);
         if (!park(*unit))
@@ -113,7 +113,7 @@ void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
 inline SchedUnit* first_within_cap(RunQueue& queue)
 {
     SchedUnit* const first = queue.heap.first();
-    return first == nullptr || !over_cap(*first->vcpu) ? first : park_until_within_cap(queue);
+    return first == nullptr || !over_cap(*first) ? first : park_until_within_cap(queue);
 }
 
 void advance_floor(RunQueue& queue, SchedUnit const& next)
@@ -125,14 +125,9 @@ void advance_floor(RunQueue& queue, SchedUnit const& next)
         queue.floor = present;
 }
 
-// Whether the current unit goes on, with `rival` the best that waits.
-bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds now)
+[[gnu::noinline]] bool outdoes(RunQueue const& queue, SchedUnit& unit, bool yielded, SchedUnit const* rival,
+                               Nanoseconds now)
 {
-    SchedUnit& unit = *queue.current;
-    bool const yielded = unit.yielded;
-    unit.yielded = false;
-    if (!runnable(*unit.vcpu) || over_cap(*unit.vcpu) || !may_run_on(unit, cpu))
-        return false;
     if (rival == nullptr)
         return true;
     if (yielded)
@@ -142,6 +137,15 @@ bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds n
         return false;
     }
     return unit.virtual_time <= rival->virtual_time || now < queue.picked_at + sched_ratelimit_us() * 1000ull;
+}
+
+// Whether the current unit goes on, with `rival` the best that waits.
+inline bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds now)
+{
+    SchedUnit& unit = *queue.current;
+    bool const yielded = unit.yielded;
+    unit.yielded = false;
+    return runnable(unit) && !over_cap(unit) && may_run_on(unit, cpu) && outdoes(queue, unit, yielded, rival, now);
 }
 
 // After keeps_cpu() said yes: how long this time.
@@ -157,16 +161,19 @@ void prolong(RunQueue& queue, Nanoseconds now)
     set_slice_timer(queue, now);
 }
 
-// Makes `next` (nullptr: idle) the one that runs here; `previous` stops.
+// Makes `next` (the first that waits; nullptr: idle) the one that runs here; `previous` stops.
 void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next, Nanoseconds now)
 {
     if (previous != nullptr)
     {
-        bool const goes_on_waiting = runnable(*previous->vcpu);
+        bool const goes_on_waiting = runnable(*previous);
         vcpu_runstate_change(*previous->vcpu, goes_on_waiting ? RUNSTATE_runnable : stopped_state(*previous), now);
     }
     else if (next != nullptr)
+    {
         queue.idle_nanoseconds += now - queue.idle_since;
+        set_idle(cpu, false);
+    }
     queue.current = next;
     if (next == nullptr)
     {
@@ -176,8 +183,7 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
         set_idle(cpu, true);
         return;
     }
-    set_idle(cpu, false);
-    remove(queue, *next);
+    remove_first(queue);
     store_release(next->running, true);
     ++next->schedules;
     next->charged_until = now;
@@ -241,7 +247,7 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     {
         store_relaxed(queue.rebalance, false);
         std::int64_t best = load_relaxed(queue.least);
-        if (previous != nullptr && runnable(*previous->vcpu) && previous->virtual_time + queue.offset < best)
+        if (previous != nullptr && runnable(*previous) && previous->virtual_time + queue.offset < best)
             best = previous->virtual_time + queue.offset;
         if (best != kNobody)
             (void)steal(queue, cpu, best - kImbalance);
@@ -267,7 +273,8 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     {
         advance_floor(queue, *next);
         arm_slice(queue, now);
-        start_cap_period(next->vcpu->domain(), now);
+        if (capped(*next)) [[unlikely]]
+            start_cap_period(next->vcpu->domain(), now);
     }
     queue.lock.unlock();
     return next != nullptr ? next->vcpu : nullptr;
@@ -293,7 +300,7 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
             queue->lock.lock();
             waits = runnable(vcpu); // it may have been stopped meanwhile
         }
-    if (waits && !(over_cap(vcpu) && park(unit)))
+    if (waits && !(over_cap(unit) && park(unit)))
     {
         Nanoseconds const now = port::now();
         bool const preempted =

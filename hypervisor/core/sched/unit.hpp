@@ -17,6 +17,7 @@ namespace hv
 {
 
 class Vcpu;
+struct DomainShare;
 
 // Reasons of its own why a vCPU does not run, bits of SchedUnit::stop.
 namespace stop
@@ -29,6 +30,7 @@ inline constexpr std::uint32_t kPause = 1u << 8;   // one vcpu_pause(); the bits
 struct SchedUnit : HeapNode<SchedUnit>
 {
     Vcpu* vcpu = nullptr;
+    DomainShare* share = nullptr;     // of its domain
     std::uint32_t stop = stop::kDown; // atomic; reasons and pause count
     CpuId cpu{};                      // whose queue it belongs to; changes under that queue's lock
     bool running = false;             // picked, and its context is not yet saved; atomic

@@ -24,6 +24,7 @@ constexpr std::uint64_t kTableFlags = pte::kPresent | pte::kWritable | pte::kAcc
 constexpr std::uint64_t kLeafFlags = kTableFlags | pte::kNoExecute;
 constexpr std::uint32_t kSlots = 65536;
 constexpr unsigned kLdtFirstPage = 16;
+constexpr std::uint16_t kGdtLimit = 0xefff; // 14 pages of the guest's, and ours
 
 SpinLock slots_lock{LockRank::WindowSlots};
 std::uint64_t used[kSlots / 64] HV_GUARDED_BY(slots_lock) = {1}; // slot 0 is the boot window
@@ -101,6 +102,7 @@ Result<void> port::create_window(Vcpu& vcpu)
     std::uint32_t const slot = take_slot();
     HV_REQUIRE(slot != 0, Errno::NoMem);
     vcpu.window_slot = slot;
+    vcpu.window_gdt = {kGdtLimit, layout::window(slot)};
     if (entries_of(vcpu) == nullptr)
     {
         give_slot(slot);
@@ -160,11 +162,11 @@ void port::load_ldt(Vcpu& vcpu)
 
 void load_window_ldt(Vcpu const& vcpu)
 {
-    CpuId const cpu = port::cpu_id();
     std::uint32_t const entries = vcpu.pv.ldt_entries;
     std::uint16_t selector = 0;
     if (entries != 0)
     {
+        CpuId const cpu = port::cpu_id();
         write_ldt_descriptor(cpu, layout::window(vcpu.window_slot) + layout::kWindowLdt, entries);
         selector = static_cast<std::uint16_t>(layout::kSelectorLdtFirst + 16 * cpu.raw());
     }
@@ -173,12 +175,7 @@ void load_window_ldt(Vcpu const& vcpu)
 
 void load_window_gdt(Vcpu const& vcpu)
 {
-    struct [[gnu::packed]]
-    {
-        std::uint16_t limit;
-        std::uint64_t base;
-    } const pointer{0xefff, layout::window(vcpu.window_slot)};
-    asm volatile("lgdt %0" : : "m"(pointer) : "memory");
+    asm volatile("lgdt %0" : : "m"(vcpu.window_gdt) : "memory");
 }
 
 } // namespace hv
