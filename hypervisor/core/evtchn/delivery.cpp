@@ -53,19 +53,31 @@ inline Vcpu* EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort
     return (marked != nullptr && wants_kick(*marked)) || polled;
 }
 
-[[gnu::always_inline]] inline void EventChannels::wake_pollers_inline(EvtchnPort port)
+[[gnu::always_inline]] inline void EventChannels::wake_pollers_in(std::uint32_t word, EvtchnPort port)
 {
-    for (std::uint32_t word = 0; word < polling_.size(); ++word)
-        for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
-        {
-            auto const bit = static_cast<std::uint32_t>(__builtin_ctzll(rest));
-            Vcpu& vcpu = *domain_.vcpus[word * 64 + bit];
-            // One port is the case of spinning kernels and worth telling apart; others look for themselves.
-            if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
-                continue;
-            (void)test_and_clear_bit(&polling_[word], bit);
-            vcpu_wake(vcpu);
-        }
+    for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
+    {
+        auto const bit = static_cast<std::uint32_t>(__builtin_ctzll(rest));
+        Vcpu& vcpu = *domain_.vcpus[word * 64 + bit];
+        // One port is the case of spinning kernels and worth telling apart; others look for themselves.
+        if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
+            continue;
+        (void)test_and_clear_bit(&polling_[word], bit);
+        vcpu_wake(vcpu);
+    }
+}
+
+[[gnu::noinline]] void EventChannels::wake_high_pollers(EvtchnPort port)
+{
+    wake_pollers_in(1, port);
+}
+
+inline void EventChannels::wake_pollers_inline(EvtchnPort port)
+{
+    static_assert(std::tuple_size_v<decltype(polling_)> == 2);
+    wake_pollers_in(0, port);
+    if (load_relaxed(polling_[1]) != 0) [[unlikely]]
+        wake_high_pollers(port);
 }
 
 void EventChannels::wake_pollers(EvtchnPort port)

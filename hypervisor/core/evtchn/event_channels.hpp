@@ -93,6 +93,8 @@ private:
         return pages_[port.raw() / kChannelsPerPage] + port.raw() % kChannelsPerPage;
     }
     Result<EvtchnPort> take_port() HV_REQUIRES(lock_); // state still Closed
+    Result<EvtchnPort> take_fresh_port() HV_REQUIRES(lock_);
+    Result<EvtchnPort> take_closed_port() HV_REQUIRES(lock_);
     void give_port(EvtchnPort port) HV_REQUIRES(lock_);
     bool grow() HV_REQUIRES(lock_);
     [[nodiscard]] std::uint32_t usable_limit() const; // of the present mode
@@ -114,6 +116,8 @@ private:
     [[nodiscard]] bool anybody_polls() const { return (load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0; }
     void wake_pollers(EvtchnPort port); // the event is already visible as pending, by a locked operation
     void wake_pollers_inline(EvtchnPort port);
+    void wake_pollers_in(std::uint32_t word, EvtchnPort port);
+    void wake_high_pollers(EvtchnPort port);
     void leave_fifo() HV_REQUIRES(lock_);
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
     void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);

@@ -121,7 +121,7 @@ void vcpu_sleep_nosync(Vcpu& vcpu) HV_NO_THREAD_SAFETY
                 run_queue::remove(queue, unit);
             else if (unit.parked)
                 run_queue::unpark(unit);
-            int const state = run_queue::stopped_state(unit);
+            int const state = run_queue::waiting_state(unit);
             if (vcpu.time.runstate.state != state)
                 vcpu_runstate_change(vcpu, state, port::now());
         }

@@ -74,14 +74,12 @@ namespace
 // The unit was moved on while its queue was being locked.
 [[gnu::noinline, gnu::cold]] RunQueue& lock_moving_unit(SchedUnit& unit, RunQueue& locked) HV_NO_THREAD_SAFETY
 {
-    RunQueue* queue = &locked;
-    while (true)
+    for (RunQueue* queue = &locked;;)
     {
         queue->lock.unlock();
-        std::uint32_t const cpu = cpu_of(unit);
-        queue = &queue_of(cpu);
+        queue = load_acquire(unit.queue);
         queue->lock.lock();
-        if (cpu_of(unit) == cpu)
+        if (load_acquire(unit.queue) == queue)
             return *queue;
     }
 }
@@ -90,10 +88,9 @@ namespace
 
 RunQueue& lock_unit(SchedUnit& unit) HV_NO_THREAD_SAFETY
 {
-    std::uint32_t const cpu = cpu_of(unit);
-    RunQueue& queue = queue_of(cpu);
+    RunQueue& queue = *load_acquire(unit.queue);
     queue.lock.lock();
-    return cpu_of(unit) == cpu ? queue : lock_moving_unit(unit, queue);
+    return load_acquire(unit.queue) == &queue ? queue : lock_moving_unit(unit, queue);
 }
 
 CpuMask allowed_cpus(SchedUnit const& unit)
@@ -128,15 +125,12 @@ CpuId choose_cpu(SchedUnit const& unit)
     return online.bits() == 1ull << last ? CpuId{last} : choose_of_several(unit, last);
 }
 
-int stopped_state(SchedUnit const& unit)
-{
-    return (load_relaxed(unit.stop) & stop::kBlocked) != 0 ? RUNSTATE_blocked : RUNSTATE_offline;
-}
-
 void change_queue(RunQueue const& from, SchedUnit& unit, CpuId target)
 {
-    unit.virtual_time += from.offset - load_relaxed(queues[target.raw()].offset);
+    RunQueue& to = queue_of(target.raw());
+    unit.virtual_time += from.offset - load_relaxed(to.offset);
     __atomic_store(&unit.cpu, &target, __ATOMIC_RELAXED);
+    store_release(unit.queue, &to); // last: who finds its lock by this sees the rest
 }
 
 namespace
@@ -171,8 +165,8 @@ void remove(RunQueue& queue, SchedUnit& unit)
 void remove_first(RunQueue& queue)
 {
     queue.heap.take_first().queued = false;
-    store_relaxed(queue.queued, queue.queued - 1);
     publish_least(queue);
+    store_relaxed(queue.queued, queue.queued - 1);
 }
 
 // A shot that is still to come before the slice ends finds that it has been prolonged and moves itself on: most slices end
@@ -246,7 +240,8 @@ void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY
 {
     SchedUnit& unit = vcpu.sched;
     auto const waits_nowhere = [&] {
-        return runnable(vcpu) && !load_relaxed(unit.running) && !unit.queued && !unit.parked;
+        int const somewhere = int{load_relaxed(unit.running)} | int{unit.queued} | int{unit.parked};
+        return runnable(vcpu) && somewhere == 0;
     };
     RunQueue* queue = &lock_unit(unit);
     bool nowhere = waits_nowhere();

@@ -95,8 +95,13 @@ inline bool may_run_on(SchedUnit const& unit, CpuId cpu)
 }
 // The queue for a unit that waits nowhere: its last CPU when that is idle, another idle one, else its last.
 CpuId choose_cpu(SchedUnit const& unit);
-// RUNSTATE_blocked or RUNSTATE_offline, for one that something stops.
-int stopped_state(SchedUnit const& unit);
+// RUNSTATE_blocked or RUNSTATE_offline for one that something stops, else RUNSTATE_runnable.
+inline int waiting_state(SchedUnit const& unit)
+{
+    if ((load_relaxed(unit.stop) & stop::kBlocked) != 0)
+        return RUNSTATE_blocked;
+    return runnable(unit) ? RUNSTATE_runnable : RUNSTATE_offline;
+}
 
 inline bool capped(SchedUnit const& unit)
 {
@@ -134,9 +139,9 @@ void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 void set_slice_timer(RunQueue& queue, Nanoseconds now);
 // Sets the time at which the current unit has to make way, and the timer for it on this CPU.
 void arm_slice_for_rivals(RunQueue& queue, Nanoseconds now); // somebody waits, or the domain has a cap
-inline void arm_slice(RunQueue& queue, Nanoseconds now)
+inline void arm_slice(RunQueue& queue, bool current_capped, Nanoseconds now)
 {
-    if (queue.queued == 0 && !capped(*queue.current))
+    if (queue.queued == 0 && !current_capped)
         queue.slice_end = Nanoseconds{0};
     else
         arm_slice_for_rivals(queue, now);

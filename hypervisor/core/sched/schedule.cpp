@@ -140,9 +140,8 @@ void advance_floor(RunQueue& queue, SchedUnit const& next)
 }
 
 // Whether the current unit goes on, with `rival` the best that waits.
-inline bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds now)
+inline bool keeps_cpu(RunQueue const& queue, CpuId cpu, SchedUnit& unit, SchedUnit const* rival, Nanoseconds now)
 {
-    SchedUnit& unit = *queue.current;
     bool const yielded = unit.yielded;
     unit.yielded = false;
     return runnable(unit) && !over_cap(unit) && may_run_on(unit, cpu) && outdoes(queue, unit, yielded, rival, now);
@@ -152,7 +151,7 @@ inline bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanose
 void prolong(RunQueue& queue, Nanoseconds now)
 {
     advance_floor(queue, *queue.current);
-    arm_slice(queue, now);
+    arm_slice(queue, capped(*queue.current), now);
     Nanoseconds const protected_until = queue.picked_at + sched_ratelimit_us() * 1000ull;
     if (queue.heap.empty() || queue.heap.first()->virtual_time >= queue.current->virtual_time ||
         queue.slice_end <= protected_until)
@@ -165,10 +164,7 @@ void prolong(RunQueue& queue, Nanoseconds now)
 void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next, Nanoseconds now)
 {
     if (previous != nullptr)
-    {
-        bool const goes_on_waiting = runnable(*previous);
-        vcpu_runstate_change(*previous->vcpu, goes_on_waiting ? RUNSTATE_runnable : stopped_state(*previous), now);
-    }
+        vcpu_runstate_change(*previous->vcpu, waiting_state(*previous), now);
     else if (next != nullptr)
     {
         queue.idle_nanoseconds += now - queue.idle_since;
@@ -254,13 +250,13 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     }
 
     SchedUnit* next = first_within_cap(queue);
-    bool keeps = previous != nullptr && keeps_cpu(queue, cpu, next, now);
+    bool keeps = previous != nullptr && keeps_cpu(queue, cpu, *previous, next, now);
     if (!keeps && next == nullptr)
     {
         steal_anything(queue, cpu);
         next = first_within_cap(queue);
         // It may have been woken while the lock was let go.
-        keeps = next == nullptr && previous != nullptr && keeps_cpu(queue, cpu, nullptr, now);
+        keeps = next == nullptr && previous != nullptr && keeps_cpu(queue, cpu, *previous, nullptr, now);
     }
     if (keeps)
     {
@@ -272,8 +268,9 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     if (next != nullptr)
     {
         advance_floor(queue, *next);
-        arm_slice(queue, now);
-        if (capped(*next)) [[unlikely]]
+        bool const next_capped = capped(*next);
+        arm_slice(queue, next_capped, now);
+        if (next_capped) [[unlikely]]
             start_cap_period(next->vcpu->domain(), now);
     }
     queue.lock.unlock();
@@ -309,7 +306,7 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
         {
             insert(*queue, unit);
             if (queue->slice_end.raw() == 0)
-                arm_slice(*queue, now);
+                arm_slice(*queue, capped(*queue->current), now);
         }
         else
             enqueue(*queue, unit, now);

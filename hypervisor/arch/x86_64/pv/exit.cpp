@@ -87,11 +87,10 @@ void do_what_waits(CpuLocal& cpu, TrapFrame& frame)
     }
 }
 
-// An event was seen to wait, and nothing else. Delivering it masks further ones, and the frame that it makes is one for
-// SYSRET.
+// No work waits. Delivering an event masks further ones, and the frame that it makes is one for SYSRET.
 inline std::uint32_t deliver_and_return(CpuLocal& cpu, Vcpu& vcpu)
 {
-    bool const done = deliver_events(cpu, vcpu, guest_frame(cpu)) && load_acquire(cpu.work) == 0;
+    bool const done = event_pending(vcpu) && deliver_events(cpu, vcpu, guest_frame(cpu)) && load_acquire(cpu.work) == 0;
     return static_cast<std::uint32_t>(done ? Return::Sysret : Return::Later);
 }
 

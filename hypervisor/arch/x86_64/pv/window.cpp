@@ -160,17 +160,29 @@ void port::load_ldt(Vcpu& vcpu)
         load_window_ldt(vcpu);
 }
 
+namespace
+{
+
+void load_ldt_selector(std::uint16_t selector)
+{
+    asm volatile("lldt %0" : : "r"(selector) : "memory");
+}
+
+[[gnu::noinline]] void load_present_ldt(Vcpu const& vcpu)
+{
+    CpuId const cpu = port::cpu_id();
+    write_ldt_descriptor(cpu, layout::window(vcpu.window_slot) + layout::kWindowLdt, vcpu.pv.ldt_entries);
+    load_ldt_selector(static_cast<std::uint16_t>(layout::kSelectorLdtFirst + 16 * cpu.raw()));
+}
+
+} // namespace
+
 void load_window_ldt(Vcpu const& vcpu)
 {
-    std::uint32_t const entries = vcpu.pv.ldt_entries;
-    std::uint16_t selector = 0;
-    if (entries != 0)
-    {
-        CpuId const cpu = port::cpu_id();
-        write_ldt_descriptor(cpu, layout::window(vcpu.window_slot) + layout::kWindowLdt, entries);
-        selector = static_cast<std::uint16_t>(layout::kSelectorLdtFirst + 16 * cpu.raw());
-    }
-    asm volatile("lldt %0" : : "r"(selector) : "memory");
+    if (vcpu.pv.ldt_entries != 0)
+        load_present_ldt(vcpu);
+    else
+        load_ldt_selector(0);
 }
 
 void load_window_gdt(Vcpu const& vcpu)
