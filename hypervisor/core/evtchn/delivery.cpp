@@ -24,19 +24,18 @@ void mark_event_pending(Vcpu& vcpu)
         vcpu_kick(vcpu);
 }
 
-// The bit of a 2-level event is set and was not: tells its vCPU unless the event is masked. The vCPU whose upcall became
-// pending with that, if any.
-inline Vcpu* EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort port)
+// The bit of a 2-level event is set and was not: tells its vCPU unless the event is masked. True: the upcall of `vcpu`
+// became pending with that.
+inline bool EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort port, Vcpu*& vcpu)
 {
     std::uint64_t const number = port.raw();
     if (test_bit(shared.evtchn_mask, number))
-        return nullptr;
-    Vcpu& vcpu = *domain_.vcpus[load_relaxed(record(port)->vcpu)];
-    abi::vcpu_info& info = *load_relaxed(vcpu.info);
-    if (test_and_set_bit(&info.evtchn_pending_sel, number / 64) ||
-        exchange(info.evtchn_upcall_pending, std::uint8_t{1}) != 0)
-        return nullptr;
-    return &vcpu;
+        return false;
+    std::uint16_t const target = load_relaxed(record(port)->vcpu);
+    vcpu = domain_.vcpus[target];
+    abi::vcpu_info& info = *load_relaxed(vcpu->info);
+    return !test_and_set_bit(&info.evtchn_pending_sel, number / 64) &&
+           exchange(info.evtchn_upcall_pending, std::uint8_t{1}) == 0;
 }
 
 // What most deliveries of 2-level events are, without a call. True: finish_two_level() has to do the rest.
@@ -49,8 +48,13 @@ inline Vcpu* EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort
     if (load_acquire(fifo_) != nullptr) [[unlikely]]
         return true;
     bool const polled = anybody_polls(); // who polls has announced that, or sees the bit
-    marked = mark_vcpu(shared, port);
-    return (marked != nullptr && wants_kick(*marked)) || polled;
+    if (Vcpu * vcpu; mark_vcpu(shared, port, vcpu))
+    {
+        marked = vcpu;
+        if (wants_kick(*vcpu))
+            return true;
+    }
+    return polled;
 }
 
 [[gnu::always_inline]] inline void EventChannels::wake_pollers_in(std::uint32_t word, EvtchnPort port)
@@ -149,25 +153,30 @@ Result<void> EventChannels::send(EvtchnPort port)
     HV_REQUIRE(port.raw() < load_acquire(allocated_), Errno::Inval);
     Channel* const near = record(port);
     near->lock.lock();
-    EventChannels* receiver = this;
-    if (near->state == ChannelState::Interdomain) [[likely]]
-    {
-        receiver = near->peer;
-        port = EvtchnPort{near->number};
-    }
-    else if (near->state != ChannelState::Ipi)
-    {
-        bool const unheard = near->state == ChannelState::Unbound; // nobody listens yet
-        near->lock.unlock();
-        HV_REQUIRE(unheard, Errno::Inval);
-        return {};
-    }
+    if (near->state != ChannelState::Interdomain) [[unlikely]]
+        return send_alone(port, *near);
+    EventChannels* const receiver = near->peer;
+    EvtchnPort const far{near->number};
     if (Vcpu * marked; load_acquire(receiver->fifo_) != nullptr)
-        receiver->deliver_and_unlock(port, near->lock);
-    else if (receiver->begin_two_level(port, marked)) [[unlikely]]
-        receiver->finish_and_unlock(port, marked, near->lock);
+        receiver->deliver_and_unlock(far, near->lock);
+    else if (receiver->begin_two_level(far, marked)) [[unlikely]]
+        receiver->finish_and_unlock(far, marked, near->lock);
     else
         near->lock.unlock();
+    return {};
+}
+
+// From a port that is not bound to another, whose lock is held and given up.
+[[gnu::noinline]] Result<void> EventChannels::send_alone(EvtchnPort port, Channel& near)
+{
+    ChannelState const state = near.state;
+    if (state == ChannelState::Ipi)
+    {
+        deliver_and_unlock(port, near.lock);
+        return {};
+    }
+    near.lock.unlock();
+    HV_REQUIRE(state == ChannelState::Unbound, Errno::Inval); // which nobody listens to yet
     return {};
 }
 
@@ -210,22 +219,20 @@ void EventChannels::raise_pirq(EvtchnPort port)
 
 bool EventChannels::pending(EvtchnPort port)
 {
-    Channel* const asked = channel(port);
-    if (asked == nullptr)
-        return false;
+    Channel& asked = *record(port);
     if (load_acquire(fifo_) == nullptr)
     {
         // Two loads that the guest could see in this order; no lock makes the answer last longer.
-        if (load_relaxed(asked->state) != ChannelState::Closed &&
+        if (load_relaxed(asked.state) != ChannelState::Closed &&
             test_bit(domain_.shared_info->evtchn_pending, port.raw()))
             return true;
         // Were the bit collected for FIFO in between, that would show now: see finish_two_level().
         if (load_acquire(fifo_) == nullptr)
             return false;
     }
-    Guard guard(asked->lock); // a port in use keeps the FIFO state
+    Guard guard(asked.lock); // a port in use keeps the FIFO state
     FifoState const* const fifo = load_acquire(fifo_);
-    return asked->state != ChannelState::Closed && fifo != nullptr && fifo_is_pending(*fifo, port, *asked);
+    return asked.state != ChannelState::Closed && fifo != nullptr && fifo_is_pending(*fifo, port, asked);
 }
 
 void send_virq(Vcpu& vcpu, std::uint32_t virq)

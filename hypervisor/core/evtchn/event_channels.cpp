@@ -334,12 +334,7 @@ Result<void> EventChannels::status(EvtchnPort port, abi::evtchn_status& out)
 
 bool EventChannels::usable(EvtchnPort port) const
 {
-    Channel const* const asked = channel(port);
-    if (asked == nullptr)
-        return false;
-    ChannelState state = ChannelState::Closed;
-    __atomic_load(&asked->state, &state, __ATOMIC_RELAXED);
-    return state != ChannelState::Closed;
+    return port.raw() < load_acquire(allocated_) && load_relaxed(record(port)->state) != ChannelState::Closed;
 }
 
 Result<void> events_create(Domain& domain, std::uint32_t max_port)

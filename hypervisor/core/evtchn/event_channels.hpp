@@ -64,9 +64,9 @@ public:
     Result<void> unmask(EvtchnPort port);
     void raise_virq(Vcpu& vcpu, std::uint32_t virq); // nothing when it is not bound
     void raise_pirq(EvtchnPort port);                // nothing when the port is not a pirq's
-    bool pending(EvtchnPort port);
     // Valid for SCHEDOP_poll: a port in use.
     bool usable(EvtchnPort port) const;
+    bool pending(EvtchnPort port); // of one that is or was in use
 
     // ---- FIFO
     Result<void> fifo_init_control(std::uint32_t vcpu, GuestFrame frame, std::uint32_t offset);
@@ -110,7 +110,8 @@ private:
     void finish_two_level(EvtchnPort port, Vcpu* marked);
     void deliver_and_unlock(EvtchnPort port, SpinLock& held) HV_NO_THREAD_SAFETY;
     void finish_and_unlock(EvtchnPort port, Vcpu* marked, SpinLock& held) HV_NO_THREAD_SAFETY;
-    Vcpu* mark_vcpu(abi::shared_info const& shared, EvtchnPort port);
+    Result<void> send_alone(EvtchnPort port, Channel& near) HV_NO_THREAD_SAFETY;
+    bool mark_vcpu(abi::shared_info const& shared, EvtchnPort port, Vcpu*& vcpu);
     void unmask_two_level(EvtchnPort port, Channel& channel);
     void clear_pending(EvtchnPort port);
     [[nodiscard]] bool anybody_polls() const { return (load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0; }

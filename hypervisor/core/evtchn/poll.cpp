@@ -25,7 +25,8 @@ Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::ui
         HV_REQUIRE(events.usable(EvtchnPort{port}), Errno::Inval);
     if (vcpu.time.poll.armed())
         timer_cancel(vcpu.time.poll); // of an earlier poll that an event ended
-    store_relaxed(vcpu.poll_port, ports.empty() ? 0 : ports[0]);
+    if (ports.size() == 1)
+        store_relaxed(vcpu.poll_port, ports[0]);
     store_relaxed(vcpu.poll_port_count, ports.size());
     fetch_or(vcpu.sched.stop, stop::kBlocked);
     events.poll_begin(vcpu);

@@ -45,7 +45,7 @@ void clear_error_pointers()
 
 bool restore_xsave(std::byte const* area)
 {
-    asm goto volatile("1: xrstor64 (%0)\n\t" HV_FIXUP("1b", "%l3")
+    asm volatile goto("1: xrstor64 (%0)\n\t" HV_FIXUP("1b", "%l3")
                       :
                       : "r"(area), "a"(~0u), "d"(~0u)
                       : "memory"
@@ -57,7 +57,7 @@ refused:
 
 bool restore_legacy(std::byte const* area)
 {
-    asm goto volatile("1: fxrstor64 (%0)\n\t" HV_FIXUP("1b", "%l1") : : "r"(area) : "memory" : refused);
+    asm volatile goto("1: fxrstor64 (%0)\n\t" HV_FIXUP("1b", "%l1") : : "r"(area) : "memory" : refused);
     return true;
 refused:
     return false;

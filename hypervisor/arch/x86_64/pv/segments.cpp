@@ -44,7 +44,7 @@ template<typename Pv>
 #define HV_LOAD_SEGMENT(name) \
     bool load_##name(std::uint16_t selector) \
     { \
-        asm goto volatile("1: mov %0, %%" #name "\n\t" HV_FIXUP("1b", "%l1") \
+        asm volatile goto("1: mov %0, %%" #name "\n\t" HV_FIXUP("1b", "%l1") \
                           : \
                           : "r"(static_cast<std::uint32_t>(selector)) \
                           : "memory" \
