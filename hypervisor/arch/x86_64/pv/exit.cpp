@@ -34,7 +34,7 @@ void idle(CpuLocal& cpu)
 }
 
 // True: the CPU has to choose again who runs.
-[[gnu::noinline, gnu::cold]] bool do_other_work(CpuLocal& cpu, std::uint32_t bits)
+[[gnu::noinline]] bool do_other_work(CpuLocal& cpu, std::uint32_t bits)
 {
     if ((bits & work::kTimer) != 0)
         timers_run(CpuId{cpu.id});
