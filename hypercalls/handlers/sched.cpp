@@ -67,7 +67,10 @@ CallResult poll(Caller& caller, abi::sched_poll const& args)
     HV_REQUIRE(args.nr_ports <= kMaxPollPorts, Errno::Inval);
     std::uint32_t ports[kMaxPollPorts];
     GuestIn<std::uint32_t> const list(reinterpret_cast<std::uint64_t>(args.ports.p));
-    HV_REQUIRE(list.read_array(ports, 0, args.nr_ports), Errno::Fault);
+    bool const read = args.nr_ports == 1 // as spinning kernels do
+                          ? read_object(ports[0], list.address(0))
+                          : list.read_array(ports, 0, args.nr_ports);
+    HV_REQUIRE(read, Errno::Fault);
     HV_TRY_VOID(vcpu_poll(caller.vcpu(), std::span<std::uint32_t const>(ports, args.nr_ports), args.timeout));
     return 0;
 }

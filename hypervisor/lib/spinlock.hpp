@@ -45,7 +45,7 @@ public:
     void lock() HV_ACQUIRE()
     {
         Ticket const ticket = take_ticket();
-        if (load_acquire(serving_) != ticket) [[unlikely]]
+        if (!serves(ticket)) [[unlikely]]
             wait_for(ticket);
         note_taken();
     }
@@ -107,13 +107,27 @@ private:
             detail::note_lock_taken(this, rank_);
     }
 
+    // One comparison with memory; loads are acquires on this architecture.
+    [[nodiscard]] bool serves(Ticket ticket) const
+    {
+        if constexpr (kCheckLocks)
+            return load_acquire(serving_) == ticket;
+        bool equal;
+        asm volatile("cmp %2, %1" : "=@cce"(equal) : "m"(serving_), "r"(ticket) : "memory");
+        return equal;
+    }
+
     void wait_for(Ticket ticket) const
     {
 #ifdef HV_FREESTANDING
         if constexpr (!kCheckLocks)
         {
-            // Assembly that changes no register (arch/x86_64/smp/spin.S): the usual way keeps everything where it is.
-            asm volatile("call spin_until_served" : : "D"(&serving_), "S"(ticket) : "memory", "cc");
+            // Assembly that changes no other register (arch/x86_64/smp/spin.S): the usual way keeps everything where it is,
+            // and the address is found here only.
+            asm volatile("lea %0, %%rdi\n\tcall spin_until_served"
+                         :
+                         : "m"(serving_), "S"(ticket)
+                         : "rdi", "memory", "cc");
             return;
         }
 #endif

@@ -97,6 +97,7 @@ void log_guest_state();                                        // the current vC
 // ---- other CPUs
 void kick(CpuId cpu);             // makes `cpu` pass through its exit path or leave its idle loop soon; may be this CPU
 void request_schedule(CpuId cpu); // marks `cpu` to choose again who runs, and kicks it unless it is this CPU
+void request_own_schedule();      // the same for this CPU
 
 // ---- time
 std::uint64_t tsc();

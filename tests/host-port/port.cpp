@@ -244,6 +244,11 @@ void request_schedule(CpuId cpu)
         ++cpus[cpu.raw()].kicks;
 }
 
+void request_own_schedule()
+{
+    cpus[current_cpu].schedule_requested = true;
+}
+
 std::uint64_t tsc()
 {
     return host::clock_now * 2; // 2 GHz

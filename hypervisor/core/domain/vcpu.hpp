@@ -21,6 +21,12 @@ struct FifoQueues;
 
 inline constexpr std::uint32_t kNotLoaded = ~0u;
 
+struct [[gnu::packed]] TablePointer // operand of LGDT
+{
+    std::uint16_t limit = 0;
+    std::uint64_t base = 0;
+};
+
 class Vcpu
 {
 public:
@@ -46,6 +52,7 @@ public:
     bool initialised = false;      // has a context (VCPUOP_initialise or setvcpucontext)
     FifoQueues* fifo = nullptr;    // FIFO control block state, or null while 2-level
     std::uint32_t window_slot = 0; // descriptor window index, from 1 (arch layout)
+    TablePointer window_gdt;       // the GDT of that window
     LastHypercalls last_hypercalls;
     std::uint64_t* counters = nullptr; // one per counter row (core/trace/counters.hpp)
 

@@ -10,7 +10,7 @@
 namespace hv
 {
 
-class Domain;
+class EventChannels;
 
 enum class ChannelState : std::uint8_t // values of EVTCHNOP_status
 {
@@ -31,7 +31,7 @@ struct Channel
     bool latched = false;           // FIFO: became pending before its word existed
     std::uint16_t vcpu = 0;         // who is notified
     std::uint16_t last_vcpu = 0;    // FIFO, as last_priority
-    Domain* peer = nullptr;         // Interdomain; both ends are closed before either domain is freed
+    EventChannels* peer = nullptr;  // Interdomain; both ends are closed before either domain is freed
     std::uint32_t number = 0;       // Interdomain: the peer's port; Virq, Pirq: its number; Closed: next free port
     DomainId remote{};              // Unbound: who may bind; Interdomain: the peer's id
 };

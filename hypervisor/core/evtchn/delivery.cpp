@@ -24,43 +24,109 @@ void mark_event_pending(Vcpu& vcpu)
         vcpu_kick(vcpu);
 }
 
-// The event is already visible as pending, by a locked operation.
-inline void EventChannels::wake_any_poller(EvtchnPort port)
+// The bit of a 2-level event is set and was not: tells its vCPU unless the event is masked. True: the upcall of `vcpu`
+// became pending with that.
+inline bool EventChannels::mark_vcpu(abi::shared_info const& shared, EvtchnPort port, Vcpu*& vcpu)
+{
+    std::uint64_t const number = port.raw();
+    if (test_bit(shared.evtchn_mask, number))
+        return false;
+    std::uint16_t const target = load_relaxed(record(port)->vcpu);
+    vcpu = domain_.vcpus[target];
+    abi::vcpu_info& info = *load_relaxed(vcpu->info);
+    return !test_and_set_bit(&info.evtchn_pending_sel, number / 64) &&
+           exchange(info.evtchn_upcall_pending, std::uint8_t{1}) == 0;
+}
+
+// What most deliveries of 2-level events are, without a call. True: finish_two_level() has to do the rest.
+[[gnu::always_inline]] inline bool EventChannels::begin_two_level(EvtchnPort port, Vcpu*& marked)
+{
+    abi::shared_info& shared = *domain_.shared_info;
+    marked = nullptr;
+    if (test_and_set_bit(shared.evtchn_pending, port.raw()))
+        return false;
+    if (load_acquire(fifo_) != nullptr) [[unlikely]]
+        return true;
+    bool const polled = anybody_polls(); // who polls has announced that, or sees the bit
+    if (Vcpu * vcpu; mark_vcpu(shared, port, vcpu))
+    {
+        marked = vcpu;
+        if (wants_kick(*vcpu))
+            return true;
+    }
+    return polled;
+}
+
+[[gnu::always_inline]] inline void EventChannels::wake_pollers_in(std::uint32_t word, EvtchnPort port)
+{
+    for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
+    {
+        auto const bit = static_cast<std::uint32_t>(__builtin_ctzll(rest));
+        Vcpu& vcpu = *domain_.vcpus[word * 64 + bit];
+        // One port is the case of spinning kernels and worth telling apart; others look for themselves.
+        if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
+            continue;
+        (void)test_and_clear_bit(&polling_[word], bit);
+        vcpu_wake(vcpu);
+    }
+}
+
+[[gnu::noinline]] void EventChannels::wake_high_pollers(EvtchnPort port)
+{
+    wake_pollers_in(1, port);
+}
+
+inline void EventChannels::wake_pollers_inline(EvtchnPort port)
 {
     static_assert(std::tuple_size_v<decltype(polling_)> == 2);
-    if ((load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0) [[unlikely]]
+    wake_pollers_in(0, port);
+    if (load_relaxed(polling_[1]) != 0) [[unlikely]]
+        wake_high_pollers(port);
+}
+
+void EventChannels::wake_pollers(EvtchnPort port)
+{
+    wake_pollers_inline(port);
+}
+
+inline void EventChannels::finish_two_level(EvtchnPort port, Vcpu* marked)
+{
+    // The domain may have gone over to FIFO since the caller looked. It publishes that before it collects these bits, and
+    // we set the bit before we look: at least one side moves the event over.
+    if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr && marked == nullptr) [[unlikely]]
+        if (test_and_clear_bit(domain_.shared_info->evtchn_pending, port.raw()))
+            (void)fifo_set_pending(domain_, *fifo, port, *record(port));
+    wake_pollers_inline(port);                    // whichever side moved it
+    if (marked != nullptr && wants_kick(*marked)) // unless it polled
+        vcpu_kick(*marked);
+}
+
+void EventChannels::deliver_fifo(FifoState& fifo, EvtchnPort port)
+{
+    if (fifo_set_pending(domain_, fifo, port, *record(port)))
         wake_pollers(port);
 }
 
-[[gnu::always_inline]] inline void EventChannels::deliver_inline(EvtchnPort port, Channel& target)
+void EventChannels::deliver(EvtchnPort port)
 {
     if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr)
-    {
-        if (fifo_set_pending(domain_, *fifo, port, target))
-            wake_any_poller(port);
-    }
-    else
-        deliver_two_level(port, target);
+        deliver_fifo(*fifo, port);
+    else if (Vcpu * marked; begin_two_level(port, marked))
+        finish_two_level(port, marked);
 }
 
-[[gnu::always_inline]] inline void EventChannels::deliver_two_level(EvtchnPort port, Channel& target)
+// ---- for send(), whose usual way needs no register beyond a call
+
+[[gnu::noinline]] void EventChannels::deliver_and_unlock(EvtchnPort port, SpinLock& held)
 {
-    abi::shared_info& shared = *domain_.shared_info;
-    std::uint64_t const number = port.raw();
-    if (test_and_set_bit(shared.evtchn_pending, number))
-        return;
-    // The domain may have gone over to FIFO since the caller looked. It publishes that before it collects these bits, and
-    // we set the bit before we look: at least one side moves the event over.
-    if (FifoState* const fifo = load_acquire(fifo_); fifo != nullptr) [[unlikely]]
-    {
-        if (test_and_clear_bit(shared.evtchn_pending, number) && fifo_set_pending(domain_, *fifo, port, target))
-            wake_any_poller(port);
-        return;
-    }
-    Vcpu& vcpu = *domain_.vcpus[load_relaxed(target.vcpu)];
-    if (!test_bit(shared.evtchn_mask, number) && !test_and_set_bit(&vcpu.info->evtchn_pending_sel, number / 64))
-        mark_event_pending(vcpu);
-    wake_any_poller(port);
+    deliver(port);
+    held.unlock();
+}
+
+[[gnu::noinline]] void EventChannels::finish_and_unlock(EvtchnPort port, Vcpu* marked, SpinLock& held)
+{
+    finish_two_level(port, marked);
+    held.unlock();
 }
 
 void EventChannels::unmask_two_level(EvtchnPort port, Channel& target)
@@ -82,29 +148,35 @@ void EventChannels::clear_pending(EvtchnPort port)
         (void)test_and_clear_bit(domain_.shared_info->evtchn_pending, port.raw());
 }
 
-void EventChannels::deliver(EvtchnPort port, Channel& target)
-{
-    deliver_inline(port, target);
-}
-
 Result<void> EventChannels::send(EvtchnPort port)
 {
     HV_REQUIRE(port.raw() < load_acquire(allocated_), Errno::Inval);
     Channel* const near = record(port);
-    Guard guard(near->lock);
-    EventChannels* receiver = this;
-    Channel* end = near;
-    if (near->state == ChannelState::Interdomain) [[likely]]
+    near->lock.lock();
+    if (near->state != ChannelState::Interdomain) [[unlikely]]
+        return send_alone(port, *near);
+    EventChannels* const receiver = near->peer;
+    EvtchnPort const far{near->number};
+    if (Vcpu * marked; load_acquire(receiver->fifo_) != nullptr)
+        receiver->deliver_and_unlock(far, near->lock);
+    else if (receiver->begin_two_level(far, marked)) [[unlikely]]
+        receiver->finish_and_unlock(far, marked, near->lock);
+    else
+        near->lock.unlock();
+    return {};
+}
+
+// From a port that is not bound to another, whose lock is held and given up.
+[[gnu::noinline]] Result<void> EventChannels::send_alone(EvtchnPort port, Channel& near)
+{
+    ChannelState const state = near.state;
+    if (state == ChannelState::Ipi)
     {
-        receiver = near->peer->events;
-        port = EvtchnPort{near->number};
-        end = receiver->record(port);
+        deliver_and_unlock(port, near.lock);
+        return {};
     }
-    else if (near->state == ChannelState::Unbound)
-        return {}; // nobody listens yet
-    else if (near->state != ChannelState::Ipi)
-        return Errno::Inval;
-    receiver->deliver_inline(port, *end);
+    near.lock.unlock();
+    HV_REQUIRE(state == ChannelState::Unbound, Errno::Inval); // which nobody listens to yet
     return {};
 }
 
@@ -132,7 +204,7 @@ void EventChannels::raise_virq(Vcpu& vcpu, std::uint32_t virq)
     Channel& target = *channel(port);
     Guard guard(target.lock);
     if (target.state == ChannelState::Virq && target.number == virq)
-        deliver(port, target);
+        deliver(port);
 }
 
 void EventChannels::raise_pirq(EvtchnPort port)
@@ -142,20 +214,25 @@ void EventChannels::raise_pirq(EvtchnPort port)
         return;
     Guard guard(target->lock);
     if (target->state == ChannelState::Pirq)
-        deliver(port, *target);
+        deliver(port);
 }
 
 bool EventChannels::pending(EvtchnPort port)
 {
-    Channel* const asked = channel(port);
-    if (asked == nullptr)
-        return false;
-    Guard guard(asked->lock);
-    if (asked->state == ChannelState::Closed)
-        return false;
-    if (FifoState const* const fifo = load_acquire(fifo_); fifo != nullptr)
-        return fifo_is_pending(*fifo, port, *asked);
-    return test_bit(domain_.shared_info->evtchn_pending, port.raw());
+    Channel& asked = *record(port);
+    if (load_acquire(fifo_) == nullptr)
+    {
+        // Two loads that the guest could see in this order; no lock makes the answer last longer.
+        if (load_relaxed(asked.state) != ChannelState::Closed &&
+            test_bit(domain_.shared_info->evtchn_pending, port.raw()))
+            return true;
+        // Were the bit collected for FIFO in between, that would show now: see finish_two_level().
+        if (load_acquire(fifo_) == nullptr)
+            return false;
+    }
+    Guard guard(asked.lock); // a port in use keeps the FIFO state
+    FifoState const* const fifo = load_acquire(fifo_);
+    return asked.state != ChannelState::Closed && fifo != nullptr && fifo_is_pending(*fifo, port, asked);
 }
 
 void send_virq(Vcpu& vcpu, std::uint32_t virq)

@@ -42,29 +42,35 @@ std::uint32_t EventChannels::usable_limit() const
     return load_relaxed(fifo_) != nullptr || limit_ < kMaxTwoLevelPorts ? limit_ : kMaxTwoLevelPorts;
 }
 
-bool EventChannels::grow()
+[[gnu::noinline]] bool EventChannels::grow()
 {
-    // Zeroes are a closed channel with no lock held; a record is constructed when its port is first taken.
-    static_assert(static_cast<unsigned>(ChannelState::Closed) == 0);
     auto* const page = reinterpret_cast<Channel*>(allocate_zeroed_page());
     if (page == nullptr)
         return false;
-    if constexpr (kCheckLocks) // the rank, which zeroes are not
-        for (std::uint32_t i = 0; i < kChannelsPerPage; ++i)
-            new (&page[i].lock) SpinLock(LockRank::EventChannel);
+    for (std::uint32_t i = 0; i < kChannelsPerPage; ++i)
+        new (&page[i]) Channel;
     pages_[allocated_ / kChannelsPerPage] = page;
     store_release(allocated_, allocated_ + kChannelsPerPage);
     return true;
 }
 
-Result<EvtchnPort> EventChannels::take_port()
+inline Result<EvtchnPort> EventChannels::take_fresh_port()
 {
-    HV_REQUIRE(!ended_, Errno::Inval);
+    HV_REQUIRE(next_fresh_ < usable_limit(), Errno::NoSpc);
+    HV_REQUIRE(next_fresh_ < allocated_ || grow(), Errno::NoMem);
+    std::uint32_t const port = next_fresh_;
+    store_relaxed(next_fresh_, port + 1);
+    return EvtchnPort{port};
+}
+
+// The closed port that has waited longest, unless the first few are still in use by the guest.
+[[gnu::noinline]] Result<EvtchnPort> EventChannels::take_closed_port()
+{
     unsigned const tries = free_count_ < kBusyRetries ? free_count_ : kBusyRetries;
     for (unsigned round = 0; round < tries; ++round)
     {
         EvtchnPort const port{free_first_};
-        Channel& closed = *channel(port);
+        Channel& closed = *record(port);
         free_first_ = closed.number;
         --free_count_;
         closed.number = 0;
@@ -72,22 +78,22 @@ Result<EvtchnPort> EventChannels::take_port()
             return port;
         give_port(port); // the guest has not yet taken it off a queue
     }
-    HV_REQUIRE(next_fresh_ < usable_limit(), Errno::NoSpc);
-    HV_REQUIRE(next_fresh_ < allocated_ || grow(), Errno::NoMem);
-    EvtchnPort const port{next_fresh_};
-    store_relaxed(next_fresh_, next_fresh_ + 1);
-    Guard guard(channel(port)->lock); // whoever looks at it meanwhile sees it closed
-    channel(port)->priority = channel(port)->last_priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    return port;
+    return take_fresh_port();
+}
+
+Result<EvtchnPort> EventChannels::take_port()
+{
+    HV_REQUIRE(!ended_, Errno::Inval);
+    return free_count_ == 0 ? take_fresh_port() : take_closed_port();
 }
 
 void EventChannels::give_port(EvtchnPort port)
 {
-    channel(port)->number = 0;
+    record(port)->number = 0;
     if (free_count_ == 0)
         free_first_ = port.raw();
     else
-        channel(EvtchnPort{free_last_})->number = port.raw();
+        record(EvtchnPort{free_last_})->number = port.raw();
     free_last_ = port.raw();
     ++free_count_;
 }
@@ -105,8 +111,9 @@ Result<EvtchnPort> EventChannels::alloc_unbound(DomainId remote)
 {
     Guard guard(lock_);
     EvtchnPort const port = HV_TRY(take_port());
-    channel(port)->remote = remote;
-    set_channel(*channel(port), ChannelState::Unbound, 0, 0);
+    Channel& fresh = *record(port);
+    fresh.remote = remote;
+    set_channel(fresh, ChannelState::Unbound, 0, 0);
     ++active_;
     return port;
 }
@@ -119,20 +126,20 @@ Result<EvtchnPort> EventChannels::bind_interdomain(Domain& remote, EvtchnPort re
     Channel* const far = other.channel(remote_port);
     HV_REQUIRE(far != nullptr && far->state == ChannelState::Unbound && far->remote == domain_.id(), Errno::Inval);
     EvtchnPort const port = HV_TRY(take_port());
-    Channel& near = *channel(port);
-    near.peer = &remote;
+    Channel& near = *record(port);
+    near.peer = &other;
     near.remote = remote.id();
     set_channel(near, ChannelState::Interdomain, remote_port.raw(), 0);
     {
         Guard far_guard(far->lock); // keeps its vCPU and priority
-        far->peer = &domain_;
+        far->peer = this;
         far->number = port.raw();
         far->state = ChannelState::Interdomain;
     }
     ++active_;
     // The remote end may have signalled before anybody listened.
     Guard near_guard(near.lock);
-    deliver(port, near);
+    deliver(port);
     return port;
 }
 
@@ -145,7 +152,7 @@ Result<EvtchnPort> EventChannels::bind_virq(std::uint32_t virq, std::uint32_t vc
     Guard guard(lock_);
     HV_REQUIRE(target->virq_ports[virq] == 0, Errno::Exist);
     EvtchnPort const port = HV_TRY(take_port());
-    set_channel(*channel(port), ChannelState::Virq, virq, vcpu);
+    set_channel(*record(port), ChannelState::Virq, virq, vcpu);
     store_release(target->virq_ports[virq], port.raw());
     ++active_;
     return port;
@@ -156,7 +163,7 @@ Result<EvtchnPort> EventChannels::bind_ipi(std::uint32_t vcpu)
     HV_REQUIRE(domain_.vcpu(vcpu) != nullptr, Errno::NoEnt);
     Guard guard(lock_);
     EvtchnPort const port = HV_TRY(take_port());
-    set_channel(*channel(port), ChannelState::Ipi, 0, vcpu);
+    set_channel(*record(port), ChannelState::Ipi, 0, vcpu);
     ++active_;
     return port;
 }
@@ -167,10 +174,10 @@ Result<EvtchnPort> EventChannels::bind_pirq(std::uint32_t pirq, bool will_share)
     Guard guard(lock_);
     EvtchnPort const port = HV_TRY(take_port());
     // Bound first: the interrupt may arrive as soon as it is routed.
-    set_channel(*channel(port), ChannelState::Pirq, pirq, 0);
+    set_channel(*record(port), ChannelState::Pirq, pirq, 0);
     if (auto const routed = pirq_hooks.bind(domain_, pirq, port, will_share); !routed)
     {
-        set_channel(*channel(port), ChannelState::Closed, 0, 0);
+        set_channel(*record(port), ChannelState::Closed, 0, 0);
         give_port(port);
         return routed.error();
     }
@@ -186,9 +193,9 @@ EventChannels* EventChannels::lock_with_peer(EvtchnPort port)
     {
         lock_.lock();
         Channel const* const near = channel(port);
-        if (near == nullptr || near->state != ChannelState::Interdomain || near->peer == &domain_)
+        if (near == nullptr || near->state != ChannelState::Interdomain || near->peer == this)
             return nullptr;
-        EventChannels* const other = near->peer->events;
+        EventChannels* const other = near->peer;
         if (&lock_ < &other->lock_)
         {
             other->lock_.lock(); // the proper order
@@ -207,7 +214,7 @@ void EventChannels::close_locked(EvtchnPort port, Channel& closing)
     {
     case ChannelState::Interdomain:
     {
-        Channel& far = *closing.peer->events->channel(EvtchnPort{closing.number});
+        Channel& far = *closing.peer->channel(EvtchnPort{closing.number});
         Guard far_guard(far.lock);
         far.peer = nullptr;
         far.number = 0;
@@ -327,12 +334,7 @@ Result<void> EventChannels::status(EvtchnPort port, abi::evtchn_status& out)
 
 bool EventChannels::usable(EvtchnPort port) const
 {
-    Channel const* const asked = channel(port);
-    if (asked == nullptr)
-        return false;
-    ChannelState state = ChannelState::Closed;
-    __atomic_load(&asked->state, &state, __ATOMIC_RELAXED);
-    return state != ChannelState::Closed;
+    return port.raw() < load_acquire(allocated_) && load_relaxed(record(port)->state) != ChannelState::Closed;
 }
 
 Result<void> events_create(Domain& domain, std::uint32_t max_port)

@@ -60,13 +60,13 @@ public:
     Result<void> reset(std::int32_t& budget);
 
     // ---- events
-    Result<void> send(EvtchnPort port);
+    Result<void> send(EvtchnPort port) HV_NO_THREAD_SAFETY;
     Result<void> unmask(EvtchnPort port);
     void raise_virq(Vcpu& vcpu, std::uint32_t virq); // nothing when it is not bound
     void raise_pirq(EvtchnPort port);                // nothing when the port is not a pirq's
-    bool pending(EvtchnPort port);
     // Valid for SCHEDOP_poll: a port in use.
     bool usable(EvtchnPort port) const;
+    bool pending(EvtchnPort port); // of one that is or was in use
 
     // ---- FIFO
     Result<void> fifo_init_control(std::uint32_t vcpu, GuestFrame frame, std::uint32_t offset);
@@ -93,6 +93,8 @@ private:
         return pages_[port.raw() / kChannelsPerPage] + port.raw() % kChannelsPerPage;
     }
     Result<EvtchnPort> take_port() HV_REQUIRES(lock_); // state still Closed
+    Result<EvtchnPort> take_fresh_port() HV_REQUIRES(lock_);
+    Result<EvtchnPort> take_closed_port() HV_REQUIRES(lock_);
     void give_port(EvtchnPort port) HV_REQUIRES(lock_);
     bool grow() HV_REQUIRES(lock_);
     [[nodiscard]] std::uint32_t usable_limit() const; // of the present mode
@@ -102,13 +104,21 @@ private:
     bool close_some(std::int32_t& budget);
 
     // Delivery to this domain. The end's binding is held stable by the caller (its own or the peer's Channel::lock).
-    void deliver(EvtchnPort port, Channel& channel);
-    void deliver_inline(EvtchnPort port, Channel& channel); // the body of deliver(), for send() alone
-    void deliver_two_level(EvtchnPort port, Channel& channel);
+    void deliver(EvtchnPort port);
+    void deliver_fifo(FifoState& fifo, EvtchnPort port);
+    bool begin_two_level(EvtchnPort port, Vcpu*& marked);
+    void finish_two_level(EvtchnPort port, Vcpu* marked);
+    void deliver_and_unlock(EvtchnPort port, SpinLock& held) HV_NO_THREAD_SAFETY;
+    void finish_and_unlock(EvtchnPort port, Vcpu* marked, SpinLock& held) HV_NO_THREAD_SAFETY;
+    Result<void> send_alone(EvtchnPort port, Channel& near) HV_NO_THREAD_SAFETY;
+    bool mark_vcpu(abi::shared_info const& shared, EvtchnPort port, Vcpu*& vcpu);
     void unmask_two_level(EvtchnPort port, Channel& channel);
     void clear_pending(EvtchnPort port);
-    void wake_any_poller(EvtchnPort port);
-    void wake_pollers(EvtchnPort port);
+    [[nodiscard]] bool anybody_polls() const { return (load_relaxed(polling_[0]) | load_relaxed(polling_[1])) != 0; }
+    void wake_pollers(EvtchnPort port); // the event is already visible as pending, by a locked operation
+    void wake_pollers_inline(EvtchnPort port);
+    void wake_pollers_in(std::uint32_t word, EvtchnPort port);
+    void wake_high_pollers(EvtchnPort port);
     void leave_fifo() HV_REQUIRES(lock_);
     void adopt_two_level_state(FifoState& fifo) HV_REQUIRES(lock_);
     void adopt_page(FifoState& fifo, std::uint32_t page) HV_REQUIRES(lock_);

@@ -18,27 +18,15 @@ void EventChannels::poll_end(Vcpu& vcpu)
     (void)test_and_clear_bit(polling_.data(), vcpu.id().raw());
 }
 
-void EventChannels::wake_pollers(EvtchnPort port)
-{
-    for (std::uint32_t word = 0; word < polling_.size(); ++word)
-        for (std::uint64_t rest = load_relaxed(polling_[word]); rest != 0; rest &= rest - 1)
-        {
-            Vcpu& vcpu = *domain_.vcpus[word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(rest))];
-            // One port is the case of spinning kernels and worth telling apart; others look for themselves.
-            if (load_relaxed(vcpu.poll_port_count) == 1 && load_relaxed(vcpu.poll_port) != port.raw())
-                continue;
-            poll_end(vcpu);
-            vcpu_wake(vcpu);
-        }
-}
-
 Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::uint64_t timeout)
 {
     EventChannels& events = *vcpu.domain().events;
     for (std::uint32_t const port : ports)
         HV_REQUIRE(events.usable(EvtchnPort{port}), Errno::Inval);
-    timer_cancel(vcpu.time.poll); // of an earlier poll that an event ended
-    store_relaxed(vcpu.poll_port, ports.empty() ? 0 : ports[0]);
+    if (vcpu.time.poll.armed())
+        timer_cancel(vcpu.time.poll); // of an earlier poll that an event ended
+    if (ports.size() == 1)
+        store_relaxed(vcpu.poll_port, ports[0]);
     store_relaxed(vcpu.poll_port_count, ports.size());
     fetch_or(vcpu.sched.stop, stop::kBlocked);
     events.poll_begin(vcpu);
@@ -55,7 +43,7 @@ Result<void> vcpu_poll(Vcpu& vcpu, std::span<std::uint32_t const> ports, std::ui
     }
     if (timeout != 0)
         timer_set(vcpu.time.poll, Nanoseconds{timeout});
-    port::request_schedule(port::cpu_id());
+    port::request_own_schedule();
     return {};
 }
 

@@ -23,8 +23,7 @@ std::uint64_t tlb_stamp_now()
 
 void note_full_flush(CpuId cpu)
 {
-    store_relaxed(flush_time[cpu.raw()], fetch_add(clock, std::uint64_t{1}) + 1);
-    full_barrier();
+    exchange(flush_time[cpu.raw()], fetch_add(clock, std::uint64_t{1}) + 1); // full barrier
 }
 
 void flush_if_stale(std::uint16_t stamp)

@@ -58,7 +58,7 @@ void vcpu_block(Vcpu& vcpu)
         fetch_and(vcpu.sched.stop, ~stop::kBlocked);
         return;
     }
-    port::request_schedule(port::cpu_id());
+    port::request_own_schedule();
 }
 
 void vcpu_yield(Vcpu& vcpu)
@@ -67,7 +67,7 @@ void vcpu_yield(Vcpu& vcpu)
     if (load_relaxed(run_queue::queue_of(port::cpu_id().raw()).queued) == 0)
         return;
     vcpu.sched.yielded = true;
-    port::request_schedule(port::cpu_id());
+    port::request_own_schedule();
 }
 
 void vcpu_kick(Vcpu& vcpu)
@@ -121,7 +121,7 @@ void vcpu_sleep_nosync(Vcpu& vcpu) HV_NO_THREAD_SAFETY
                 run_queue::remove(queue, unit);
             else if (unit.parked)
                 run_queue::unpark(unit);
-            int const state = run_queue::stopped_state(unit);
+            int const state = run_queue::waiting_state(unit);
             if (vcpu.time.runstate.state != state)
                 vcpu_runstate_change(vcpu, state, port::now());
         }

@@ -55,7 +55,9 @@ void refill(void* context) HV_NO_THREAD_SAFETY
 void sched_unit_create(Vcpu& vcpu)
 {
     vcpu.sched.vcpu = &vcpu;
+    vcpu.sched.share = &vcpu.domain().share;
     vcpu.sched.cpu = CpuId{fetch_add(next_home, 1u) % port::online_cpus()};
+    vcpu.sched.queue = &run_queue::queue_of(vcpu.sched.cpu.raw());
     vcpu.time.runstate.state = RUNSTATE_offline;
     vcpu.time.runstate.state_entry_time = port::now().raw();
     vcpu_timers_init(vcpu);

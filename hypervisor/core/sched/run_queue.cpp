@@ -38,7 +38,9 @@ CpuId least_loaded(CpuMask mask)
 
 RunQueue& queue_of(std::uint32_t cpu)
 {
-    return queues[cpu];
+    RunQueue* queue = &queues[cpu];
+    asm("" : "+r"(queue)); // else the compiler finds the place in the array anew for every member
+    return *queue;
 }
 
 CpuMask online_cpus()
@@ -66,23 +68,29 @@ void set_online(CpuId cpu)
     online.set(cpu);
 }
 
-RunQueue& lock_unit(SchedUnit& unit) HV_NO_THREAD_SAFETY
+namespace
 {
-    while (true)
+
+// The unit was moved on while its queue was being locked.
+[[gnu::noinline, gnu::cold]] RunQueue& lock_moving_unit(SchedUnit& unit, RunQueue& locked) HV_NO_THREAD_SAFETY
+{
+    for (RunQueue* queue = &locked;;)
     {
-        std::uint32_t const cpu = cpu_of(unit);
-        queues[cpu].lock.lock();
-        if (cpu_of(unit) == cpu)
-            return queues[cpu];
-        queues[cpu].lock.unlock();
+        queue->lock.unlock();
+        queue = load_acquire(unit.queue);
+        queue->lock.lock();
+        if (load_acquire(unit.queue) == queue)
+            return *queue;
     }
 }
 
-bool runnable(Vcpu const& vcpu)
+} // namespace
+
+RunQueue& lock_unit(SchedUnit& unit) HV_NO_THREAD_SAFETY
 {
-    Domain const& domain = vcpu.domain();
-    return load_acquire(vcpu.sched.stop) == 0 && load_acquire(domain.controller_pause_count) == 0 &&
-           load_acquire(domain.system_pause_count) == 0;
+    RunQueue& queue = *load_acquire(unit.queue);
+    queue.lock.lock();
+    return load_acquire(unit.queue) == &queue ? queue : lock_moving_unit(unit, queue);
 }
 
 CpuMask allowed_cpus(SchedUnit const& unit)
@@ -93,11 +101,11 @@ CpuMask allowed_cpus(SchedUnit const& unit)
     return hard.empty() ? online_cpus() : hard;
 }
 
-CpuId choose_cpu(SchedUnit const& unit)
+namespace
 {
-    std::uint32_t const last = cpu_of(unit);
-    if (online.bits() == 1ull << last) // there is no other
-        return CpuId{last};
+
+[[gnu::noinline]] CpuId choose_of_several(SchedUnit const& unit, std::uint32_t last)
+{
     CpuMask const allowed = allowed_cpus(unit);
     if (allowed.empty())
         return CpuId{last}; // before the first CPU is online: it will find the unit on its queue
@@ -109,23 +117,26 @@ CpuId choose_cpu(SchedUnit const& unit)
     return preferred.test(CpuId{last}) ? CpuId{last} : least_loaded(preferred);
 }
 
-int stopped_state(SchedUnit const& unit)
-{
-    return (load_relaxed(unit.stop) & stop::kBlocked) != 0 ? RUNSTATE_blocked : RUNSTATE_offline;
-}
+} // namespace
 
-void publish_least(RunQueue& queue)
+CpuId choose_cpu(SchedUnit const& unit)
 {
-    store_relaxed(queue.least, queue.heap.empty() ? kNobody : queue.heap.first()->virtual_time + queue.offset);
+    std::uint32_t const last = cpu_of(unit);
+    return online.bits() == 1ull << last ? CpuId{last} : choose_of_several(unit, last);
 }
 
 void change_queue(RunQueue const& from, SchedUnit& unit, CpuId target)
 {
-    unit.virtual_time += from.offset - load_relaxed(queues[target.raw()].offset);
+    RunQueue& to = queue_of(target.raw());
+    unit.virtual_time += from.offset - load_relaxed(to.offset);
     __atomic_store(&unit.cpu, &target, __ATOMIC_RELAXED);
+    store_release(unit.queue, &to); // last: who finds its lock by this sees the rest
 }
 
-void insert(RunQueue& queue, SchedUnit& unit)
+namespace
+{
+
+[[gnu::always_inline]] inline void insert_here(RunQueue& queue, SchedUnit& unit)
 {
     // An empty queue's time stood still; it takes over that of its first arrival.
     if (queue.current == nullptr && queue.heap.empty())
@@ -133,7 +144,14 @@ void insert(RunQueue& queue, SchedUnit& unit)
     queue.heap.insert(unit);
     unit.queued = true;
     store_relaxed(queue.queued, queue.queued + 1);
-    publish_least(queue);
+    store_relaxed(queue.least, queue.heap.first()->virtual_time + queue.offset);
+}
+
+} // namespace
+
+void insert(RunQueue& queue, SchedUnit& unit)
+{
+    insert_here(queue, unit);
 }
 
 void remove(RunQueue& queue, SchedUnit& unit)
@@ -144,24 +162,24 @@ void remove(RunQueue& queue, SchedUnit& unit)
     publish_least(queue);
 }
 
-void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
+void remove_first(RunQueue& queue)
 {
-    if (now <= unit.charged_until)
-        return;
-    std::uint64_t const elapsed = now - unit.charged_until;
-    unit.charged_until = now;
-    DomainShare& share = unit.vcpu->domain().share;
-    auto const scaled = (static_cast<unsigned __int128>(elapsed) * load_relaxed(share.slowness)) >> 32;
-    unit.virtual_time += static_cast<std::int64_t>(scaled);
-    if (load_relaxed(share.budget_per_period) != 0)
-        fetch_sub(share.budget, static_cast<std::int64_t>(elapsed));
-    store_relaxed(queue.current_time, unit.virtual_time + queue.offset);
-    __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
+    queue.heap.take_first().queued = false;
+    publish_least(queue);
+    store_relaxed(queue.queued, queue.queued - 1);
+}
+
+// A shot that is still to come before the slice ends finds that it has been prolonged and moves itself on: most slices end
+// otherwise, and never need a shot of their own. One that should have come already is not relied upon.
+void set_slice_timer(RunQueue& queue, Nanoseconds now)
+{
+    if (!queue.slice.armed() || queue.slice.deadline < now || queue.slice.deadline > queue.slice_end)
+        timer_set(queue.slice, queue.slice_end);
 }
 
 void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
 {
-    CpuId const cpu{static_cast<std::uint32_t>(&queue - queues)};
+    CpuId const cpu{cpu_of(unit)};
     SchedUnit* const running = queue.current;
     if (running == nullptr)
     {
@@ -169,9 +187,10 @@ void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
         port::request_schedule(cpu);
         return;
     }
-    charge(queue, *running, now);
-    Nanoseconds const earliest = queue.picked_at + sched_ratelimit_us() * 1000ull;
+    if (unit.virtual_time >= running->virtual_time) // else the time since is charged when it makes way
+        charge(queue, *running, now);
     bool const goes_first = unit.virtual_time < running->virtual_time;
+    Nanoseconds const earliest = queue.picked_at + sched_ratelimit_us() * 1000ull;
     if (goes_first && earliest <= now)
     {
         port::request_schedule(cpu);
@@ -183,21 +202,16 @@ void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
         return;
     queue.slice_end = due > now ? due : now;
     if (cpu == port::cpu_id())
-        timer_set(queue.slice, queue.slice_end);
+        set_slice_timer(queue, now);
     else
         port::request_schedule(cpu); // only that CPU can set its timer; its choice does
 }
 
-void arm_slice(RunQueue& queue, Nanoseconds now)
+void arm_slice_for_rivals(RunQueue& queue, Nanoseconds now)
 {
     SchedUnit const* const running = queue.current;
-    DomainShare& share = running->vcpu->domain().share;
+    DomainShare& share = *running->share;
     bool const capped = load_relaxed(share.budget_per_period) != 0;
-    if (queue.queued == 0 && !capped)
-    {
-        queue.slice_end = Nanoseconds{0};
-        return;
-    }
     constexpr std::uint64_t kLongest = config::kSchedSliceUs * 1000ull;
     std::uint64_t slice = queue.queued == 0 ? kLongest : 2 * kLongest / (queue.queued + 1);
     slice = slice < kMinSlice ? kMinSlice : slice;
@@ -205,9 +219,7 @@ void arm_slice(RunQueue& queue, Nanoseconds now)
     if (std::int64_t const budget = load_relaxed(share.budget); capped && budget > 0)
         slice = slice < static_cast<std::uint64_t>(budget) ? slice : static_cast<std::uint64_t>(budget);
     queue.slice_end = now + slice;
-    // A shot that is due earlier finds that the slice has been prolonged and moves itself on.
-    if (!queue.slice.armed() || queue.slice.deadline > queue.slice_end)
-        timer_set(queue.slice, queue.slice_end);
+    set_slice_timer(queue, now);
 }
 
 void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
@@ -220,44 +232,36 @@ void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
         unit.virtual_time = queue.floor + kMaxLag;
     if (unit.vcpu->time.runstate.state != RUNSTATE_runnable)
         vcpu_runstate_change(*unit.vcpu, RUNSTATE_runnable, now);
-    insert(queue, unit);
+    insert_here(queue, unit);
     consider_preemption(queue, unit, now);
 }
 
 void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY
 {
     SchedUnit& unit = vcpu.sched;
-    for (bool chosen = false;; chosen = true)
+    auto const waits_nowhere = [&] {
+        int const somewhere = int{load_relaxed(unit.running)} | int{unit.queued} | int{unit.parked};
+        return runnable(vcpu) && somewhere == 0;
+    };
+    RunQueue* queue = &lock_unit(unit);
+    bool nowhere = waits_nowhere();
+    if (CpuId target; nowhere && (target = choose_cpu(unit)) != unit.cpu) [[unlikely]]
     {
-        RunQueue& queue = lock_unit(unit);
-        if (!runnable(vcpu) || load_relaxed(unit.running) || unit.queued || unit.parked)
-        {
-            queue.lock.unlock();
-            return;
-        }
-        if (CpuId target = choose_cpu(unit); !chosen && target.raw() != cpu_of(unit))
-        {
-            change_queue(queue, unit, target);
-            queue.lock.unlock();
-            continue;
-        }
-        enqueue(queue, unit, port::now());
-        queue.lock.unlock();
-        return;
+        change_queue(*queue, unit, target);
+        queue->lock.unlock();
+        queue = &lock_unit(unit); // the unit may have been moved on meanwhile, or placed
+        nowhere = waits_nowhere();
     }
-}
-
-bool over_cap(Vcpu const& vcpu)
-{
-    DomainShare const& share = vcpu.domain().share;
-    return load_relaxed(share.budget_per_period) != 0 && load_relaxed(share.budget) <= 0;
+    if (nowhere)
+        enqueue(*queue, unit, port::now());
+    queue->lock.unlock();
 }
 
 bool park(SchedUnit& unit)
 {
-    DomainShare& share = unit.vcpu->domain().share;
+    DomainShare& share = *unit.share;
     Guard guard(share.lock);
-    if (!over_cap(*unit.vcpu))
+    if (!over_cap(unit))
         return false;
     share.parked.push_back(unit);
     unit.parked = true;
@@ -268,7 +272,7 @@ bool park(SchedUnit& unit)
 
 void unpark(SchedUnit& unit)
 {
-    DomainShare& share = unit.vcpu->domain().share;
+    DomainShare& share = *unit.share;
     Guard guard(share.lock);
     decltype(share.parked)::remove(unit);
     unit.parked = false;
@@ -276,7 +280,7 @@ void unpark(SchedUnit& unit)
 
 void start_cap_period(Domain& domain, Nanoseconds now)
 {
-    if (load_relaxed(domain.share.budget_per_period) != 0 && !domain.share.refill.armed())
+    if (!domain.share.refill.armed())
         timer_set(domain.share.refill, now + kCapPeriod.raw());
 }
 

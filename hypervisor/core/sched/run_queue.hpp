@@ -54,7 +54,10 @@ struct alignas(64) RunQueue
 RunQueue& queue_of(std::uint32_t cpu);
 // Makes `unit`, which is on no heap, one of another queue. The lock of its present queue is held.
 void change_queue(RunQueue const& from, SchedUnit& unit, CpuId target);
-void publish_least(RunQueue& queue);
+inline void publish_least(RunQueue& queue)
+{
+    store_relaxed(queue.least, queue.heap.empty() ? kNobody : queue.heap.first()->virtual_time + queue.offset);
+}
 CpuMask online_cpus();
 CpuMask idle_cpus();
 void set_idle(CpuId cpu, bool idle);
@@ -70,7 +73,19 @@ inline std::uint32_t cpu_of(SchedUnit const& unit)
 }
 
 // Nothing stops the vCPU.
-bool runnable(Vcpu const& vcpu);
+inline bool runnable(SchedUnit const& unit, Domain const& domain)
+{
+    return load_acquire(unit.stop) == 0 && load_acquire(domain.controller_pause_count) == 0 &&
+           load_acquire(domain.system_pause_count) == 0;
+}
+inline bool runnable(SchedUnit const& unit)
+{
+    return runnable(unit, unit.vcpu->domain());
+}
+inline bool runnable(Vcpu const& vcpu)
+{
+    return runnable(vcpu.sched, vcpu.domain());
+}
 // The CPUs it may run on; empty only while none is online.
 CpuMask allowed_cpus(SchedUnit const& unit);
 // The same question of one CPU that is online.
@@ -80,29 +95,65 @@ inline bool may_run_on(SchedUnit const& unit, CpuId cpu)
 }
 // The queue for a unit that waits nowhere: its last CPU when that is idle, another idle one, else its last.
 CpuId choose_cpu(SchedUnit const& unit);
-// RUNSTATE_blocked or RUNSTATE_offline, for one that something stops.
-int stopped_state(SchedUnit const& unit);
+// RUNSTATE_blocked or RUNSTATE_offline for one that something stops, else RUNSTATE_runnable.
+inline int waiting_state(SchedUnit const& unit)
+{
+    if ((load_relaxed(unit.stop) & stop::kBlocked) != 0)
+        return RUNSTATE_blocked;
+    return runnable(unit) ? RUNSTATE_runnable : RUNSTATE_offline;
+}
+
+inline bool capped(SchedUnit const& unit)
+{
+    return load_relaxed(unit.share->budget_per_period) != 0;
+}
+inline bool over_cap(SchedUnit const& unit)
+{
+    return capped(unit) && load_relaxed(unit.share->budget) <= 0;
+}
 
 // ---- with the queue's lock held
 void insert(RunQueue& queue, SchedUnit& unit);
 void remove(RunQueue& queue, SchedUnit& unit);
+void remove_first(RunQueue& queue);
 // Inserts a unit that comes from elsewhere: bounds its lead and its lag, and sees whether it runs at once.
 void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Accounts the running unit's time up to `now` to its virtual time and its domain's cap.
-void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
+inline void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
+{
+    if (now <= unit.charged_until)
+        return;
+    std::uint64_t const elapsed = now - unit.charged_until;
+    unit.charged_until = now;
+    DomainShare& share = *unit.share;
+    auto const scaled = (static_cast<unsigned __int128>(elapsed) * load_relaxed(share.slowness)) >> 32;
+    unit.virtual_time += static_cast<std::int64_t>(scaled);
+    if (load_relaxed(share.budget_per_period) != 0)
+        fetch_sub(share.budget, static_cast<std::int64_t>(elapsed));
+    store_relaxed(queue.current_time, unit.virtual_time + queue.offset);
+    __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
+}
 // Makes the CPU choose again if `unit`, just inserted, should run before its current one.
 void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
+// Makes the slice timer go off at slice_end or before. This CPU's queue.
+void set_slice_timer(RunQueue& queue, Nanoseconds now);
 // Sets the time at which the current unit has to make way, and the timer for it on this CPU.
-void arm_slice(RunQueue& queue, Nanoseconds now);
+void arm_slice_for_rivals(RunQueue& queue, Nanoseconds now); // somebody waits, or the domain has a cap
+inline void arm_slice(RunQueue& queue, bool current_capped, Nanoseconds now)
+{
+    if (queue.queued == 0 && !current_capped)
+        queue.slice_end = Nanoseconds{0};
+    else
+        arm_slice_for_rivals(queue, now);
+}
 
 // Puts a runnable unit that is nowhere on the best queue. Takes locks; does nothing when another state was reached.
 void place(Vcpu& vcpu) HV_NO_THREAD_SAFETY;
 
 // ---- caps
-bool over_cap(Vcpu const& vcpu);
 // The unit's domain has used up its budget: leaves it to the refill. False when there is budget again. Queue lock held.
 bool park(SchedUnit& unit);
-void unpark(SchedUnit& unit); // queue lock held, unit parked
-void start_cap_period(Domain& domain, Nanoseconds now);
+void unpark(SchedUnit& unit);                           // queue lock held, unit parked
+void start_cap_period(Domain& domain, Nanoseconds now); // a vCPU of this domain with a cap has been picked
 
 } // namespace hv::run_queue

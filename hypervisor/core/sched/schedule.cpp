@@ -100,7 +100,7 @@ void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
 {
     while (SchedUnit* const unit = queue.heap.first())
     {
-        if (!over_cap(*unit->vcpu))
+        if (!over_cap(*unit))
             return unit;
         remove(queue, *unit);
         if (!park(*unit))
@@ -113,7 +113,7 @@ void steal_anything(RunQueue& queue, CpuId cpu) HV_NO_THREAD_SAFETY
 inline SchedUnit* first_within_cap(RunQueue& queue)
 {
     SchedUnit* const first = queue.heap.first();
-    return first == nullptr || !over_cap(*first->vcpu) ? first : park_until_within_cap(queue);
+    return first == nullptr || !over_cap(*first) ? first : park_until_within_cap(queue);
 }
 
 void advance_floor(RunQueue& queue, SchedUnit const& next)
@@ -125,14 +125,9 @@ void advance_floor(RunQueue& queue, SchedUnit const& next)
         queue.floor = present;
 }
 
-// Whether the current unit goes on, with `rival` the best that waits.
-bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds now)
+[[gnu::noinline]] bool outdoes(RunQueue const& queue, SchedUnit& unit, bool yielded, SchedUnit const* rival,
+                               Nanoseconds now)
 {
-    SchedUnit& unit = *queue.current;
-    bool const yielded = unit.yielded;
-    unit.yielded = false;
-    if (!runnable(*unit.vcpu) || over_cap(*unit.vcpu) || !may_run_on(unit, cpu))
-        return false;
     if (rival == nullptr)
         return true;
     if (yielded)
@@ -144,29 +139,37 @@ bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds n
     return unit.virtual_time <= rival->virtual_time || now < queue.picked_at + sched_ratelimit_us() * 1000ull;
 }
 
+// Whether the current unit goes on, with `rival` the best that waits.
+inline bool keeps_cpu(RunQueue const& queue, CpuId cpu, SchedUnit& unit, SchedUnit const* rival, Nanoseconds now)
+{
+    bool const yielded = unit.yielded;
+    unit.yielded = false;
+    return runnable(unit) && !over_cap(unit) && may_run_on(unit, cpu) && outdoes(queue, unit, yielded, rival, now);
+}
+
 // After keeps_cpu() said yes: how long this time.
 void prolong(RunQueue& queue, Nanoseconds now)
 {
     advance_floor(queue, *queue.current);
-    arm_slice(queue, now);
+    arm_slice(queue, capped(*queue.current), now);
     Nanoseconds const protected_until = queue.picked_at + sched_ratelimit_us() * 1000ull;
     if (queue.heap.empty() || queue.heap.first()->virtual_time >= queue.current->virtual_time ||
         queue.slice_end <= protected_until)
         return;
     queue.slice_end = protected_until; // somebody is due as soon as the shortest run is over
-    timer_set(queue.slice, queue.slice_end);
+    set_slice_timer(queue, now);
 }
 
-// Makes `next` (nullptr: idle) the one that runs here; `previous` stops.
+// Makes `next` (the first that waits; nullptr: idle) the one that runs here; `previous` stops.
 void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next, Nanoseconds now)
 {
     if (previous != nullptr)
-    {
-        bool const goes_on_waiting = runnable(*previous->vcpu);
-        vcpu_runstate_change(*previous->vcpu, goes_on_waiting ? RUNSTATE_runnable : stopped_state(*previous), now);
-    }
+        vcpu_runstate_change(*previous->vcpu, waiting_state(*previous), now);
     else if (next != nullptr)
+    {
         queue.idle_nanoseconds += now - queue.idle_since;
+        set_idle(cpu, false);
+    }
     queue.current = next;
     if (next == nullptr)
     {
@@ -176,8 +179,7 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
         set_idle(cpu, true);
         return;
     }
-    set_idle(cpu, false);
-    remove(queue, *next);
+    remove_first(queue);
     store_release(next->running, true);
     ++next->schedules;
     next->charged_until = now;
@@ -241,20 +243,20 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     {
         store_relaxed(queue.rebalance, false);
         std::int64_t best = load_relaxed(queue.least);
-        if (previous != nullptr && runnable(*previous->vcpu) && previous->virtual_time + queue.offset < best)
+        if (previous != nullptr && runnable(*previous) && previous->virtual_time + queue.offset < best)
             best = previous->virtual_time + queue.offset;
         if (best != kNobody)
             (void)steal(queue, cpu, best - kImbalance);
     }
 
     SchedUnit* next = first_within_cap(queue);
-    bool keeps = previous != nullptr && keeps_cpu(queue, cpu, next, now);
+    bool keeps = previous != nullptr && keeps_cpu(queue, cpu, *previous, next, now);
     if (!keeps && next == nullptr)
     {
         steal_anything(queue, cpu);
         next = first_within_cap(queue);
         // It may have been woken while the lock was let go.
-        keeps = next == nullptr && previous != nullptr && keeps_cpu(queue, cpu, nullptr, now);
+        keeps = next == nullptr && previous != nullptr && keeps_cpu(queue, cpu, *previous, nullptr, now);
     }
     if (keeps)
     {
@@ -266,8 +268,10 @@ Vcpu* schedule(CpuId cpu) HV_NO_THREAD_SAFETY
     if (next != nullptr)
     {
         advance_floor(queue, *next);
-        arm_slice(queue, now);
-        start_cap_period(next->vcpu->domain(), now);
+        bool const next_capped = capped(*next);
+        arm_slice(queue, next_capped, now);
+        if (next_capped) [[unlikely]]
+            start_cap_period(next->vcpu->domain(), now);
     }
     queue.lock.unlock();
     return next != nullptr ? next->vcpu : nullptr;
@@ -293,7 +297,7 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
             queue->lock.lock();
             waits = runnable(vcpu); // it may have been stopped meanwhile
         }
-    if (waits && !(over_cap(vcpu) && park(unit)))
+    if (waits && !(over_cap(unit) && park(unit)))
     {
         Nanoseconds const now = port::now();
         bool const preempted =
@@ -302,7 +306,7 @@ void sched_context_saved(Vcpu& vcpu) HV_NO_THREAD_SAFETY
         {
             insert(*queue, unit);
             if (queue->slice_end.raw() == 0)
-                arm_slice(*queue, now);
+                arm_slice(*queue, capped(*queue->current), now);
         }
         else
             enqueue(*queue, unit, now);

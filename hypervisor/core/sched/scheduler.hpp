@@ -11,9 +11,11 @@
 #pragma once
 
 #include <core/domain/domain.hpp>
+#include <lib/atomic.hpp>
 #include <lib/cpu_mask.hpp>
 #include <lib/result.hpp>
 #include <lib/spinlock.hpp>
+#include <port/port.hpp>
 
 namespace hv
 {
@@ -33,6 +35,12 @@ void vcpu_block(Vcpu& vcpu); // current only: blocks unless an event is delivera
 void vcpu_yield(Vcpu& vcpu); // current only: lets others run first
 // An event became pending for `vcpu`: wakes it, or makes it look at its events soon when it runs on another CPU.
 void vcpu_kick(Vcpu& vcpu);
+// Whether that does anything.
+inline bool wants_kick(Vcpu const& vcpu)
+{
+    return (load_relaxed(vcpu.sched.stop) & stop::kBlocked) != 0 ||
+           (&vcpu != port::current() && load_acquire(vcpu.sched.running));
+}
 // Delivers an NMI to the vCPU, and wakes it if it is blocked. Takes the lock of its queue.
 void vcpu_send_nmi(Vcpu& vcpu);
 

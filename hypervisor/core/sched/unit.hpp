@@ -17,6 +17,11 @@ namespace hv
 {
 
 class Vcpu;
+struct DomainShare;
+namespace run_queue
+{
+struct RunQueue;
+}
 
 // Reasons of its own why a vCPU does not run, bits of SchedUnit::stop.
 namespace stop
@@ -29,12 +34,14 @@ inline constexpr std::uint32_t kPause = 1u << 8;   // one vcpu_pause(); the bits
 struct SchedUnit : HeapNode<SchedUnit>
 {
     Vcpu* vcpu = nullptr;
-    std::uint32_t stop = stop::kDown; // atomic; reasons and pause count
-    CpuId cpu{};                      // whose queue it belongs to; changes under that queue's lock
-    bool running = false;             // picked, and its context is not yet saved; atomic
-    bool queued = false;              // under the queue's lock
-    bool parked = false;              // under the queue's lock
-    bool yielded = false;             // gave way; the next choice prefers others; its own CPU only
+    DomainShare* share = nullptr;         // of its domain
+    std::uint32_t stop = stop::kDown;     // atomic; reasons and pause count
+    CpuId cpu{};                          // whose queue it belongs to; changes under that queue's lock
+    run_queue::RunQueue* queue = nullptr; // that queue
+    bool running = false;                 // picked, and its context is not yet saved; atomic
+    bool queued = false;                  // under the queue's lock
+    bool parked = false;                  // under the queue's lock
+    bool yielded = false;                 // gave way; the next choice prefers others; its own CPU only
     std::int64_t virtual_time = 0; // service received, in nanoseconds at the default weight, by its queue's reckoning
     Nanoseconds charged_until{};   // up to where the present run is accounted
     CpuMask hard = CpuMask::all(); // may run on these only

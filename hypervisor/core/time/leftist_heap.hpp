@@ -8,7 +8,7 @@
 namespace hv
 {
 
-// Base of an element that can be on one LeftistHeap at a time.
+// Base of an element that can be on one LeftistHeap at a time; its pointers are null while it is on none.
 template<typename T>
 struct HeapNode
 {
@@ -28,25 +28,27 @@ public:
 
     void insert(T& element)
     {
-        element.heap_parent = element.heap_left = element.heap_right = nullptr;
         element.heap_rank = 1;
-        root_ = merge(root_, &element);
+        root_ = root_ == nullptr ? &element : merge(root_, &element);
     }
 
     // `element` must be on this heap.
     void remove(T& element)
     {
         T* const parent = element.heap_parent;
-        T* const rest = merge(orphan(element.heap_left), orphan(element.heap_right));
+        T* const rest = take_children(element);
         if (rest != nullptr)
             rest->heap_parent = parent;
         if (parent == nullptr)
+        {
             root_ = rest;
-        else if (parent->heap_left == &element)
+            return;
+        }
+        if (parent->heap_left == &element)
             parent->heap_left = rest;
         else
             parent->heap_right = rest;
-        element.heap_parent = element.heap_left = element.heap_right = nullptr;
+        element.heap_parent = nullptr;
         for (T* node = parent; node != nullptr; node = node->heap_parent)
         {
             std::uint32_t const old_rank = node->heap_rank;
@@ -56,16 +58,31 @@ public:
         }
     }
 
-    T* pop()
+    T* pop() { return root_ != nullptr ? &take_first() : nullptr; }
+
+    // The same of a heap that is not empty.
+    T& take_first()
     {
-        T* const element = root_;
-        if (element != nullptr)
-            remove(*element);
+        T& element = *root_;
+        root_ = take_children(element);
+        if (root_ != nullptr)
+            root_->heap_parent = nullptr;
         return element;
     }
 
 private:
     static std::uint32_t rank(T const* node) { return node != nullptr ? node->heap_rank : 0; }
+
+    // The two subheaps of `element` as one, which is all there is to do when there is at most one.
+    static T* take_children(T& element)
+    {
+        T* const left = element.heap_left;
+        if (left == nullptr)
+            return nullptr; // leftist: no right one either
+        T* const right = element.heap_right;
+        element.heap_left = element.heap_right = nullptr;
+        return right == nullptr ? left : merge(orphan(left), orphan(right));
+    }
 
     static T* orphan(T* node)
     {

@@ -111,7 +111,7 @@ void timers_run(CpuId cpu)
     Nanoseconds const now = port::now();
     while (!own.heap.empty() && own.heap.first()->deadline <= now)
     {
-        Timer& timer = *own.heap.pop();
+        Timer& timer = own.heap.take_first();
         store_release(own.running, &timer);
         store_release(timer.set, false);
         own.lock.unlock();

@@ -97,6 +97,20 @@ void xsave_is_consistent()
     std::uint32_t low, high;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     EXPECT_EQ(low, supported & 7);
+    asm volatile("xsetbv" : : "c"(0), "a"(1), "d"(0));
+    sleep_until(now() + 3 * kMillisecond); // the hypervisor saves all components meanwhile
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    EXPECT_EQ(low, 1);
+    asm volatile("xsetbv" : : "c"(0), "a"(supported & 7), "d"(0));
+}
+
+// Saving the FPU's state when the CPU idles clears CR0.TS.
+void task_switched_survives_idling()
+{
+    EXPECT_EQ(call(__HYPERVISOR_fpu_taskswitch, 1), 0);
+    sleep_until(now() + 3 * kMillisecond);
+    EXPECT(TRAPS(7, "fninit"));
+    asm volatile("fninit"); // the delivery has cleared it
 }
 
 void registers_that_matter()
@@ -176,6 +190,7 @@ void run()
     install_user_mode();
     hidden_features();
     xsave_is_consistent();
+    task_switched_survives_idling();
     registers_that_matter();
     control_registers();
     segment_base_instructions();

@@ -43,11 +43,12 @@ inline void out32(std::uint16_t port, std::uint32_t value)
     asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
+// RDMSR and RDTSC clear the upper halves of both registers (Intel SDM vol. 2).
 inline std::uint64_t read_msr(std::uint32_t index)
 {
-    std::uint32_t low, high;
+    std::uint64_t low, high;
     asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-    return (std::uint64_t{high} << 32) | low;
+    return high << 32 | low;
 }
 
 inline void write_msr(std::uint32_t index, std::uint64_t value)
@@ -128,9 +129,9 @@ inline void invlpg(std::uint64_t address)
 
 inline std::uint64_t read_tsc()
 {
-    std::uint32_t low, high;
+    std::uint64_t low, high;
     asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (std::uint64_t{high} << 32) | low;
+    return high << 32 | low;
 }
 
 // Waits for earlier loads, so that the counter is not read ahead of them (Intel SDM, RDTSC).

@@ -96,6 +96,14 @@ bool bounce_system_call(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame, Callback co
                           HV_SOURCE(layout::kSelectorGuestData));
 }
 
+bool bounce_event(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
+{
+    std::uint64_t const cs = visible_cs(vcpu, frame);
+    std::uint64_t const flags = visible_flags(vcpu, frame.rflags);
+    return push_and_enter(cpu, vcpu, frame, vcpu.pv.in_kernel, vcpu.pv.event_callback.address, true,
+                          HV_SOURCE(frame.rcx), HV_SOURCE(frame.r11), HV_COMMON_SOURCES);
+}
+
 namespace
 {
 

@@ -24,6 +24,9 @@ bool bounce_to_kernel(Vcpu& vcpu, TrapFrame& frame, Bounce bounce);
 // are not there afterwards either.
 bool bounce_system_call(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame, Callback const& callback);
 
+// The same for an upcall, from a complete frame.
+bool bounce_event(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame);
+
 // An exception by its trap table entry.
 void deliver_exception(Vcpu& vcpu, TrapFrame& frame, std::uint8_t vector, std::uint32_t error);
 // #PF: the address goes to the guest's CR2, the U bit is the guest's own mode.

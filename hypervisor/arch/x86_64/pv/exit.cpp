@@ -33,18 +33,24 @@ void idle(CpuLocal& cpu)
     store_release(cpu.in_idle, 0u);
 }
 
-void do_work(CpuLocal& cpu)
+// True: the CPU has to choose again who runs.
+[[gnu::noinline]] bool do_other_work(CpuLocal& cpu, std::uint32_t bits)
 {
-    std::uint32_t const bits = exchange(cpu.work, 0u);
     if ((bits & work::kTimer) != 0)
         timers_run(CpuId{cpu.id});
     if ((bits & work::kConsoleRing) != 0)
         raise_global_virq(VIRQ_CON_RING);
-    if (((bits | load_relaxed(cpu.work)) & work::kSchedule) != 0)
-    {
+    bool const schedule = ((bits | load_relaxed(cpu.work)) & work::kSchedule) != 0; // also because of the above
+    if (schedule)
         fetch_and(cpu.work, ~work::kSchedule);
-        switch_to(schedule(CpuId{cpu.id}));
-    }
+    return schedule;
+}
+
+void do_work(CpuLocal& cpu)
+{
+    std::uint32_t const bits = exchange(cpu.work, 0u);
+    if (bits == work::kSchedule || do_other_work(cpu, bits))
+        switch_to(cpu, schedule(CpuId{cpu.id}));
 }
 
 void deliver_nmi(Vcpu& vcpu, TrapFrame& frame)
@@ -56,14 +62,14 @@ void deliver_nmi(Vcpu& vcpu, TrapFrame& frame)
     bounce_to_kernel(vcpu, frame, {vcpu.pv.nmi_callback.address, true, false, 0});
 }
 
-void deliver_events(Vcpu& vcpu, TrapFrame& frame)
+bool deliver_events(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
 {
     count(vcpu, Counter::Upcall);
-    bounce_to_kernel(vcpu, frame, {vcpu.pv.event_callback.address, true, false, 0});
+    return bounce_event(cpu, vcpu, frame);
 }
 
 // What waits, one thing at a time, until nothing is left and a vCPU is current.
-[[gnu::noinline]] void do_what_waits(CpuLocal& cpu, TrapFrame& frame)
+void do_what_waits(CpuLocal& cpu, TrapFrame& frame)
 {
     for (;;)
     {
@@ -75,35 +81,40 @@ void deliver_events(Vcpu& vcpu, TrapFrame& frame)
         else if (vcpu->pv.nmi_pending && !vcpu->pv.nmi_masked)
             deliver_nmi(*vcpu, frame);
         else if (event_pending(*vcpu))
-            deliver_events(*vcpu, frame);
+            (void)deliver_events(cpu, *vcpu, frame);
         else
             return;
     }
 }
 
-inline std::uint32_t deliver_events_only(CpuLocal& cpu, Vcpu& vcpu)
+// No work waits. Delivering an event masks further ones, and the frame that it makes is one for SYSRET.
+inline std::uint32_t deliver_and_return(CpuLocal& cpu, Vcpu& vcpu)
 {
-    TrapFrame& frame = guest_frame(cpu);
-    if (load_acquire(cpu.work) == 0 && event_pending(vcpu))
-    {
-        deliver_events(vcpu, frame);
-        if (nothing_waits(cpu, vcpu))
-            return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
-    }
-    return static_cast<std::uint32_t>(Return::Later);
+    bool const done = event_pending(vcpu) && deliver_events(cpu, vcpu, guest_frame(cpu)) && load_acquire(cpu.work) == 0;
+    return static_cast<std::uint32_t>(done ? Return::Sysret : Return::Later);
+}
+
+[[gnu::noinline]] SyscallResult deliver_after_syscall(CpuLocal& cpu, std::uint64_t value)
+{
+    return {value, deliver_and_return(cpu, *cpu.current)};
 }
 
 } // namespace
 
 std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
 {
-    return deliver_events_only(this_cpu(), vcpu);
+    CpuLocal& cpu = this_cpu();
+    if (load_acquire(cpu.work) != 0)
+        return static_cast<std::uint32_t>(Return::Later);
+    return deliver_and_return(cpu, vcpu);
 }
 
 [[gnu::noinline]] SyscallResult finish_what_waits(CpuLocal& cpu, std::uint64_t value)
 {
     complete_syscall_frame(guest_frame(cpu));
-    return {value, deliver_events_only(cpu, *cpu.current)};
+    if (load_acquire(cpu.work) != 0)
+        return {value, static_cast<std::uint32_t>(Return::Later)};
+    return deliver_after_syscall(cpu, value);
 }
 
 [[noreturn]] void cpu_idle_loop()
@@ -125,9 +136,7 @@ std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
 std::uint32_t prepare_exit(hv::TrapFrame& frame)
 {
     using namespace hv;
-    CpuLocal& cpu = this_cpu();
-    if (cpu.current == nullptr || !nothing_waits(cpu, *cpu.current))
-        do_what_waits(cpu, frame);
+    do_what_waits(this_cpu(), frame); // who comes here has seen that something waits
     expect_no_lock_held();
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
 }

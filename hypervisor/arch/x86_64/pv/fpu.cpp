@@ -43,24 +43,39 @@ void clear_error_pointers()
         asm volatile("fninit" : : : "memory");
 }
 
-bool restore(std::byte const* area)
+bool restore_xsave(std::byte const* area)
 {
-    std::uint32_t failed = 1;
-    if (cpu_features().xsave)
-        asm volatile("1: xrstor64 (%1)\n\t"
-                     "xor %0, %0\n\t"
-                     "2:\n\t" HV_FIXUP("1b", "2b")
-                     : "+r"(failed)
-                     : "r"(area), "a"(~0u), "d"(~0u)
-                     : "memory");
-    else
-        asm volatile("1: fxrstor64 (%1)\n\t"
-                     "xor %0, %0\n\t"
-                     "2:\n\t" HV_FIXUP("1b", "2b")
-                     : "+r"(failed)
-                     : "r"(area)
-                     : "memory");
-    return failed == 0;
+    asm volatile goto("1: xrstor64 (%0)\n\t" HV_FIXUP("1b", "%l3")
+                      :
+                      : "r"(area), "a"(~0u), "d"(~0u)
+                      : "memory"
+                      : refused);
+    return true;
+refused:
+    return false;
+}
+
+bool restore_legacy(std::byte const* area)
+{
+    asm volatile goto("1: fxrstor64 (%0)\n\t" HV_FIXUP("1b", "%l1") : : "r"(area) : "memory" : refused);
+    return true;
+refused:
+    return false;
+}
+
+// The tools may give any image; one that the CPU refuses becomes the reset state.
+template<bool (*kRestore)(std::byte const*)>
+void restore_or_reset(PvState& pv)
+{
+    if (kRestore(pv.fpu)) [[likely]]
+        return;
+    write_reset_image(pv.fpu, port::fpu_area_size());
+    (void)kRestore(pv.fpu);
+}
+
+void set_task_switched()
+{
+    write_cr0(read_cr0() | kCr0TaskSwitched);
 }
 
 } // namespace
@@ -106,16 +121,17 @@ void save_fpu(PvState& pv)
 void load_fpu(PvState& pv)
 {
     clear_task_switched();
-    if (cpu_features().xsave)
-        write_xcr0(cpu_features().xcr0_supported);
     clear_error_pointers();
-    if (!restore(pv.fpu))
+    if (cpu_features().xsave)
     {
-        // The tools may give any image; one that the CPU refuses becomes the reset state.
-        write_reset_image(pv.fpu, port::fpu_area_size());
-        (void)restore(pv.fpu);
+        write_xcr0(cpu_features().xcr0_supported);
+        restore_or_reset<restore_xsave>(pv);
+        write_xcr0(pv.xcr0);
     }
-    load_fpu_controls(pv);
+    else
+        restore_or_reset<restore_legacy>(pv);
+    if (pv.fpu_task_switched) [[unlikely]]
+        set_task_switched();
 }
 
 void load_fpu_controls(PvState const& pv)
@@ -123,7 +139,7 @@ void load_fpu_controls(PvState const& pv)
     if (cpu_features().xsave)
         write_xcr0(pv.xcr0);
     if (pv.fpu_task_switched)
-        write_cr0(read_cr0() | kCr0TaskSwitched);
+        set_task_switched();
     else
         clear_task_switched();
 }

@@ -10,6 +10,7 @@
 #include <arch/x86_64/pv/fpu.hpp>
 #include <arch/x86_64/pv/mode.hpp>
 #include <arch/x86_64/pv/segments.hpp>
+#include <arch/x86_64/pv/tsc_aux.hpp>
 #include <arch/x86_64/pv/window.hpp>
 #include <arch/x86_64/smp/tlb.hpp>
 #include <core/domain/carried_vcpu.hpp>
@@ -43,15 +44,13 @@ void load_hardware_state(CpuLocal& cpu, Vcpu& vcpu, TrapFrame& frame)
 {
     // The CPU that kept this vCPU's state lazily must let go first: its tables may change from now on.
     take_over(cpu, vcpu, [](CpuId old_cpu) { port::flush_tlb(CpuMask::of(old_cpu), port::Flush::All); });
-    std::uint64_t const present_cr4 = read_cr4();
-    if (std::uint64_t const wanted = policy::hardware_cr4(present_cr4, vcpu.pv.cr4); wanted != present_cr4)
-        write_cr4(wanted);
-    load_root(vcpu.pv.in_kernel ? vcpu.pv.kernel_root : vcpu.pv.user_root);
-    flush_everything();
+    load_root(cpu, vcpu.pv.in_kernel ? vcpu.pv.kernel_root : vcpu.pv.user_root);
+    flush_everything(cpu, policy::hardware_cr4(read_cr4(), vcpu.pv.cr4));
     load_window_gdt(vcpu);
     load_window_ldt(vcpu);
     load_fpu(vcpu.pv);
     load_debug_registers(vcpu);
+    load_tsc_aux(vcpu);
     if (!load_segments(vcpu.pv))
         deliver_failsafe(vcpu, frame);
 }
@@ -77,9 +76,8 @@ void port::debug_registers_changed(Vcpu& vcpu)
         load_debug_registers(vcpu);
 }
 
-void switch_to(Vcpu* next)
+void switch_to(CpuLocal& cpu, Vcpu* next)
 {
-    CpuLocal& cpu = this_cpu();
     TrapFrame& frame = guest_frame(cpu);
     Vcpu* const previous = cpu.current;
     if (previous == next)
@@ -95,7 +93,9 @@ void switch_to(Vcpu* next)
         return;
     cpu.current = next;
     copy_frame(&frame, &next->pv.regs);
-    if (!carries(cpu, *next))
+    if (carries(cpu, *next))
+        load_fpu_controls(next->pv); // which saving its FPU state has changed
+    else
         load_hardware_state(cpu, *next, frame);
     vcpu_time_on_schedule_in(*next);
 }

@@ -7,13 +7,14 @@
 // and the decisions stand in core/domain/carried_vcpu.hpp.
 #pragma once
 
+#include <arch/x86_64/cpu/cpu_local.hpp>
 #include <core/domain/domain.hpp>
 
 namespace hv
 {
 
 // Makes `next` (or nobody) current on this CPU. The frame at the stack top is saved and replaced.
-void switch_to(Vcpu* next);
+void switch_to(CpuLocal& cpu, Vcpu* next);
 
 // Gives up the hardware state of a vCPU that this CPU keeps without running it. Called for full flushes, also from inside
 // switch_to() while it waits. Takes no lock.

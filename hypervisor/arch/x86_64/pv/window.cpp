@@ -24,6 +24,7 @@ constexpr std::uint64_t kTableFlags = pte::kPresent | pte::kWritable | pte::kAcc
 constexpr std::uint64_t kLeafFlags = kTableFlags | pte::kNoExecute;
 constexpr std::uint32_t kSlots = 65536;
 constexpr unsigned kLdtFirstPage = 16;
+constexpr std::uint16_t kGdtLimit = 0xefff; // 14 pages of the guest's, and ours
 
 SpinLock slots_lock{LockRank::WindowSlots};
 std::uint64_t used[kSlots / 64] HV_GUARDED_BY(slots_lock) = {1}; // slot 0 is the boot window
@@ -101,6 +102,7 @@ Result<void> port::create_window(Vcpu& vcpu)
     std::uint32_t const slot = take_slot();
     HV_REQUIRE(slot != 0, Errno::NoMem);
     vcpu.window_slot = slot;
+    vcpu.window_gdt = {kGdtLimit, layout::window(slot)};
     if (entries_of(vcpu) == nullptr)
     {
         give_slot(slot);
@@ -158,27 +160,34 @@ void port::load_ldt(Vcpu& vcpu)
         load_window_ldt(vcpu);
 }
 
-void load_window_ldt(Vcpu const& vcpu)
+namespace
+{
+
+void load_ldt_selector(std::uint16_t selector)
+{
+    asm volatile("lldt %0" : : "r"(selector) : "memory");
+}
+
+[[gnu::noinline]] void load_present_ldt(Vcpu const& vcpu)
 {
     CpuId const cpu = port::cpu_id();
-    std::uint32_t const entries = vcpu.pv.ldt_entries;
-    std::uint16_t selector = 0;
-    if (entries != 0)
-    {
-        write_ldt_descriptor(cpu, layout::window(vcpu.window_slot) + layout::kWindowLdt, entries);
-        selector = static_cast<std::uint16_t>(layout::kSelectorLdtFirst + 16 * cpu.raw());
-    }
-    asm volatile("lldt %0" : : "r"(selector) : "memory");
+    write_ldt_descriptor(cpu, layout::window(vcpu.window_slot) + layout::kWindowLdt, vcpu.pv.ldt_entries);
+    load_ldt_selector(static_cast<std::uint16_t>(layout::kSelectorLdtFirst + 16 * cpu.raw()));
+}
+
+} // namespace
+
+void load_window_ldt(Vcpu const& vcpu)
+{
+    if (vcpu.pv.ldt_entries != 0)
+        load_present_ldt(vcpu);
+    else
+        load_ldt_selector(0);
 }
 
 void load_window_gdt(Vcpu const& vcpu)
 {
-    struct [[gnu::packed]]
-    {
-        std::uint16_t limit;
-        std::uint64_t base;
-    } const pointer{0xefff, layout::window(vcpu.window_slot)};
-    asm volatile("lgdt %0" : : "m"(pointer) : "memory");
+    asm volatile("lgdt %0" : : "m"(vcpu.window_gdt) : "memory");
 }
 
 } // namespace hv

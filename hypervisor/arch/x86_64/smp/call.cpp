@@ -74,6 +74,11 @@ void port::kick(CpuId cpu)
         send_ipi(cpu, vector::kKick); // this CPU is inside the hypervisor: its exit path is still to come
 }
 
+void port::request_own_schedule()
+{
+    fetch_or(this_cpu().work, work::kSchedule);
+}
+
 void port::request_schedule(CpuId cpu)
 {
     std::uint32_t const before = fetch_or(cpu_local(cpu).work, work::kSchedule);

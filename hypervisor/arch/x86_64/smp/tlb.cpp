@@ -41,17 +41,21 @@ void flush_here(port::Flush kind, std::uint64_t address)
 
 void flush_everything()
 {
-    CpuLocal& cpu = this_cpu();
+    flush_everything(this_cpu(), read_cr4());
+}
+
+void flush_everything(CpuLocal& cpu, std::uint64_t cr4)
+{
     note_full_flush(CpuId{cpu.id});
     store_relaxed(cpu.flush_count, cpu.flush_count + 1);
-    std::uint64_t const value = read_cr4();
-    if ((value & cr4::kPge) == 0)
+    if ((cr4 & cr4::kPge) == 0)
     {
+        write_cr4(cr4);
         write_cr3(read_cr3());
         return;
     }
-    write_cr4(value & ~cr4::kPge);
-    write_cr4(value);
+    write_cr4(cr4 & ~cr4::kPge);
+    write_cr4(cr4);
 }
 
 void serve_flush()

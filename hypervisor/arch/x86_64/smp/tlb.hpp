@@ -10,6 +10,7 @@
 // set (locked again), so when the initiator sees the set empty, no CPU in it can use the old translation.
 #pragma once
 
+#include <arch/x86_64/cpu/cpu_local.hpp>
 #include <lib/cpu_mask.hpp>
 
 namespace hv
@@ -20,5 +21,7 @@ void serve_flush();
 
 // Drops every translation of this CPU, global ones and paging-structure caches too, and notes it on the TLB clock.
 void flush_everything();
+// The same for whoever has other bits for CR4, which the flush writes anyway.
+void flush_everything(CpuLocal& cpu, std::uint64_t cr4);
 
 } // namespace hv

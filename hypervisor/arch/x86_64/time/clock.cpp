@@ -21,6 +21,7 @@ constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 
 FrequencyReport report;
 port::TscScale scale;
+std::uint8_t shift_left, shift_right; // scale.shift as two counts, one of which is 0
 std::uint64_t boot_tsc;
 std::uint64_t tsc_per_nanosecond;   // 32 fraction bits
 std::uint64_t timer_per_nanosecond; // 32 fraction bits
@@ -44,13 +45,14 @@ void set_scale(std::uint64_t hz)
     // Divide by the exact frequency: what the shifts above cut off would be lost otherwise.
     scale.mul = static_cast<std::uint32_t>(multiply_divide(kNanosecondsPerSecond, 1ull << (32 - shift), hz));
     scale.shift = static_cast<std::int8_t>(shift);
+    shift_left = static_cast<std::uint8_t>(shift > 0 ? shift : 0);
+    shift_right = static_cast<std::uint8_t>(shift < 0 ? -shift : 0);
     scale.khz = hz / 1000;
 }
 
 std::uint64_t to_nanoseconds(std::uint64_t ticks)
 {
-    std::uint64_t const shifted = scale.shift < 0 ? ticks >> -scale.shift : ticks << scale.shift;
-    return multiply_fraction(shifted, scale.mul);
+    return multiply_fraction(ticks << shift_left >> shift_right, scale.mul);
 }
 
 struct Exchange
