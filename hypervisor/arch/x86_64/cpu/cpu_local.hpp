@@ -38,7 +38,7 @@ static_assert(offsetof(TrapFrame, rdi) == offsetof(abi::cpu_user_regs, rdi));
 inline constexpr std::uint32_t kVectorSyscall = 0x100;
 inline constexpr std::uint32_t kVectorSyscall32 = 0x101; // from 32-bit code
 inline constexpr std::uint32_t kVectorSysenter = 0x103;
-inline constexpr std::uint32_t kVectorEntered = 0x102;   // SYSRET is exact for it; nobody changed it since
+inline constexpr std::uint32_t kVectorEntered = 0x102; // SYSRET is exact for it; nobody changed it since
 
 // Bits of CpuLocal::work: what this CPU must do before it returns to a guest.
 namespace work
