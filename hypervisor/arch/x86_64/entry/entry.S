@@ -11,7 +11,7 @@
 //  - #DB, NMI, #MC and #DF have stacks of their own, since they can hit the first instruction of an entry.
 //
 //   top of stack -> ss rsp rflags cs rip | vector:error | rdi rsi rdx rcx rax r8 r9 r10 r11 rbx rbp r12 r13 r14 r15
-#include <arch/x86_64/entry/macros.h>
+#include <arch/x86_64/entry/macros.inc>
 
         .section .text.hot.entry, "ax", @progbits
 

@@ -14,7 +14,7 @@
 //    ring 3 whatever the second finds.
 //  - The event mask is written before the look at what is pending. Who sends an event writes that first and interrupts
 //    this CPU then, so either is seen here or the interrupt comes after the return.
-#include <arch/x86_64/entry/macros.h>
+#include <arch/x86_64/entry/macros.inc>
 
         .section .text.hot.entry, "ax", @progbits
 
