@@ -18,7 +18,7 @@ inline bool nothing_waits(CpuLocal const& cpu, Vcpu const& vcpu)
     std::uint32_t const work = load_acquire(cpu.work);
     if ((work | load_relaxed(vcpu.info->evtchn_upcall_pending)) == 0) [[likely]]
         return true;
-    return work == 0 && !event_pending(vcpu);
+    return work == 0 && load_relaxed(vcpu.info->evtchn_upcall_mask) != 0; // what is pending is held back
 }
 
 inline constexpr std::uint32_t kFlagTrap = 1u << 8;
