@@ -90,6 +90,15 @@ void remove(RunQueue& queue, SchedUnit& unit);
 void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Accounts the running unit's time up to `now` to its virtual time and its domain's cap.
 void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
+// Brings the queue's present up to the least served of `running` and those that wait.
+inline void advance_floor(RunQueue& queue, SchedUnit const& running)
+{
+    SchedUnit const* const waiting = queue.heap.first();
+    bool const other = waiting != nullptr && waiting->virtual_time < running.virtual_time;
+    std::int64_t const present = other ? waiting->virtual_time : running.virtual_time;
+    if (present > queue.floor)
+        queue.floor = present;
+}
 // Makes the CPU choose again if `unit`, just inserted, should run before its current one.
 void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Sets the time at which the current unit has to make way, and the timer for it on this CPU.

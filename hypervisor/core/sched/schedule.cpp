@@ -116,15 +116,6 @@ inline SchedUnit* first_within_cap(RunQueue& queue)
     return first == nullptr || !over_cap(*first->vcpu) ? first : park_until_within_cap(queue);
 }
 
-void advance_floor(RunQueue& queue, SchedUnit const& next)
-{
-    SchedUnit const* const waiting = queue.heap.first();
-    bool const other = waiting != nullptr && waiting->virtual_time < next.virtual_time;
-    std::int64_t const present = other ? waiting->virtual_time : next.virtual_time;
-    if (present > queue.floor)
-        queue.floor = present;
-}
-
 // Whether the current unit goes on, with `rival` the best that waits.
 bool keeps_cpu(RunQueue& queue, CpuId cpu, SchedUnit const* rival, Nanoseconds now)
 {
@@ -187,6 +178,20 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
     vcpu_runstate_change(*next->vcpu, RUNSTATE_running, now);
 }
 
+// `other`, where nobody waits, runs somebody who is further behind than by kMaxLag: what was, before the two queues met, is
+// forgiven. Else that one had its CPU alone until it had caught up with history, be it of days.
+void forgive(RunQueue& other, std::int64_t lag) HV_NO_THREAD_SAFETY
+{
+    if (!other.lock.try_lock())
+        return;
+    if (other.heap.empty())
+    {
+        store_relaxed(other.offset, other.offset + lag);
+        store_relaxed(other.current_time, other.current_time + lag);
+    }
+    other.lock.unlock();
+}
+
 // Invites CPUs that run somebody better served, or nobody, to look at this queue. Lock held.
 void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
 {
@@ -202,7 +207,11 @@ void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
         auto const running = static_cast<std::int64_t>(now > since ? now - since : 0);
         std::int64_t const ahead = load_relaxed(candidate.current_time) + running;
         if (!idle_cpus().test(other) && ahead <= least + kImbalance)
+        {
+            if (ahead < least - kMaxLag && load_relaxed(candidate.queued) == 0)
+                forgive(candidate, least - ahead);
             return;
+        }
         store_relaxed(candidate.rebalance, true);
         port::request_schedule(other);
     });
