@@ -48,7 +48,8 @@ private:
     std::uint64_t times_before_[kMaxCpus] = {};
 };
 
-constexpr std::uint64_t kEver[] = {1, 0xffff, 0x10000, 1ull << 31, (1ull << 31) + 1, (1ull << 32) - 1, 1ull << 32, 1ull << 40};
+constexpr std::uint64_t kEver[] = {1,          0xffff,    0x10000, 1ull << 31, (1ull << 31) + 1, (1ull << 32) - 1,
+                                   1ull << 32, 1ull << 40};
 
 TEST_F(TlbClock, ACpuThatHasNotFlushedSinceIsStaleHoweverLongAgoThatIs)
 {
