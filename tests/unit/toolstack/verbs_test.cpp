@@ -99,15 +99,16 @@ TEST_F(Verbs, DmesgSaysWhatItWouldDoAndDoesNothing)
 int opened_by(std::string const& directory, std::function<void()> const& action)
 {
     vm::UniqueFd const watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    EXPECT_GE(::inotify_add_watch(watch.get(), directory.c_str(), IN_OPEN), 0);
+    EXPECT_GE(::inotify_add_watch(watch.get(), directory.c_str(), IN_OPEN | IN_CLOSE), 0);
     action();
     alignas(inotify_event) char buffer[16384];
     int count = 0;
     ssize_t const size = ::read(watch.get(), buffer, sizeof buffer);
-    for (ssize_t offset = 0; offset < size; ++count)
+    for (ssize_t offset = 0; offset < size;)
     {
         auto const* const event = reinterpret_cast<inotify_event const*>(buffer + offset);
         offset += static_cast<ssize_t>(sizeof *event + event->len);
+        count += (event->mask & IN_OPEN) != 0 ? 1 : 0; // between two of which there is a close, else they would be one
     }
     return count;
 }
