@@ -178,16 +178,20 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
     vcpu_runstate_change(*next->vcpu, RUNSTATE_running, now);
 }
 
-// `other`, where nobody waits, runs somebody who is further behind than by kMaxLag: what was, before the two queues met, is
+// `other`, where nobody waits, may run somebody who is further behind `least` than by kMaxLag: what was, before the two queues met, is
 // forgiven. Else that one had its CPU alone until it had caught up with history, be it of days.
-void forgive(RunQueue& other, std::int64_t lag) HV_NO_THREAD_SAFETY
+void forgive(RunQueue& other, std::int64_t least, Nanoseconds now) HV_NO_THREAD_SAFETY
 {
     if (!other.lock.try_lock())
         return;
-    if (other.heap.empty())
+    if (other.current != nullptr && other.heap.empty())
     {
-        store_relaxed(other.offset, other.offset + lag);
-        store_relaxed(other.current_time, other.current_time + lag);
+        charge(other, *other.current, now);
+        if (std::int64_t const lag = least - other.current_time; lag > kMaxLag)
+        {
+            store_relaxed(other.offset, other.offset + lag);
+            store_relaxed(other.current_time, least);
+        }
     }
     other.lock.unlock();
 }
@@ -209,7 +213,7 @@ void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
         if (!idle_cpus().test(other) && ahead <= least + kImbalance)
         {
             if (ahead < least - kMaxLag && load_relaxed(candidate.queued) == 0)
-                forgive(candidate, least - ahead);
+                forgive(candidate, least, now);
             return;
         }
         store_relaxed(candidate.rebalance, true);

@@ -220,12 +220,13 @@ TEST_F(FairnessTest, AnIdleGuestWakesPromptlyOnABusyMachine)
 {
     // Two CPUs, 63 spinners, one guest that answers: a wake-up is served within two milliseconds, unless the unit that runs
     // is itself behind (it was taken over from another queue, say) by more than the credit of whoever wakes. It then goes on
-    // until it has caught up, which is rare and bounded by what it may lag. Once in some phases of the clock, never in most.
+    // until it has caught up, which is rare and bounded by what it may lag: a few times, depending on the phase of the clock.
     std::vector<Domain*> all;
     for (int count = 0; count < 63; ++count)
         all.push_back(&spinner(kFirstTwo));
     Domain& server = spinner(kFirstTwo);
     Vcpu& vcpu = *server.vcpus[0];
+    host::run_for(kEvenedOut);
     for (int wait = 0; wait < 10000 && !vcpu.sched.running; ++wait)
         host::run_for(100'000);
     ASSERT_TRUE(vcpu.sched.running);
@@ -245,8 +246,8 @@ TEST_F(FairnessTest, AnIdleGuestWakesPromptlyOnABusyMachine)
         host::run_for(50'000); // its answer
         block(vcpu);
     }
-    EXPECT_LE(late, 2);
-    EXPECT_LE(worst, 5 * kMillisecond);
+    EXPECT_LE(late, 5);
+    EXPECT_LE(worst, static_cast<std::uint64_t>(run_queue::kMaxLag));
 }
 
 } // namespace
