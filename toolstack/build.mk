@@ -21,12 +21,14 @@ release_dir := build/toolstack/release
 checked_dir := build/tests/toolstack
 
 release_objects := $(patsubst %.cpp,$(release_dir)/%.o,$(libvm_sources) $(vmctl_sources))
-# What can be tested without a hypervisor; the rest is tested by booting one (tests/system).
+# What can be tested without a hypervisor, with fakes for what talks to it and to the store (tests/unit/toolstack/fake_host.cpp);
+# the rest is tested by booting one (tests/system).
 tested_sources := $(wildcard toolstack/libvm/base/*.cpp toolstack/libvm/config/*.cpp) \
                   $(addprefix toolstack/libvm/, store/batch.cpp store/layout.cpp store/pipeline.cpp \
-                    device/block_device.cpp domain/kernel_cache.cpp domain/registry.cpp domain/record_json.cpp supervise/ended_log.cpp \
-                    supervise/restart_policy.cpp domain/signals.cpp) \
-                  $(addprefix toolstack/vmctl/, command_line.cpp output.cpp)
+                    device/block_device.cpp device/network.cpp domain/find.cpp domain/kernel_cache.cpp domain/registry.cpp \
+                    domain/record_json.cpp domain/signals.cpp) \
+                  $(wildcard toolstack/libvm/supervise/*.cpp) \
+                  $(addprefix toolstack/vmctl/, command_line.cpp console.cpp create.cpp host.cpp output.cpp supervise.cpp)
 checked_objects := $(patsubst %.cpp,$(checked_dir)/%.o,$(tested_sources) $(test_sources))
 
 .PHONY: all test clean-toolstack
@@ -46,7 +48,7 @@ test: $(checked_dir)/unit
 
 $(checked_dir)/unit: $(checked_objects)
 	@mkdir -p $(@D)
-	$(CXX) -fsanitize=address,undefined -o $@ $^ -lpthread -lgtest -lgtest_main
+	$(CXX) -fsanitize=address,undefined -o $@ $^ -lpthread -lutil -lgtest -lgtest_main
 
 $(checked_dir)/%.o: %.cpp
 	@mkdir -p $(@D)

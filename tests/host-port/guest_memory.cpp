@@ -45,9 +45,18 @@ std::byte* walk(std::uint64_t address, bool write)
     return port::frame_data(table) + (address & (kPageSize - 1));
 }
 
+// All memory here is the guest kernels'.
+bool within_reach()
+{
+    Vcpu const* const vcpu = cpus[current_cpu].current;
+    return vcpu == nullptr || vcpu->pv.in_kernel || vcpu == shown_vcpu;
+}
+
 template<typename F>
 bool copy_by_page(std::uint64_t address, std::size_t bytes, bool write, F&& move)
 {
+    if (!within_reach())
+        return false;
     if (std::byte* const block = in_guest_block(address, bytes))
     {
         move(block, 0, bytes);

@@ -29,7 +29,9 @@ std::atomic<std::uint64_t> clock_now = 1'000'000'000;
 std::atomic<std::uint64_t> clock_step = 0;
 std::atomic<bool> threaded = false;
 bool stable_tsc = true;
+void (*m2p_hook)() = nullptr;
 thread_local unsigned current_cpu = kToolCpu;
+thread_local Vcpu const* shown_vcpu = nullptr;
 std::mutex log_mutex;
 std::string log_text;
 
@@ -120,6 +122,11 @@ Flushes& flushes()
 void set_stable_tsc(bool stable)
 {
     stable_tsc = stable;
+}
+
+void set_m2p_hook(void (*hook)())
+{
+    m2p_hook = hook;
 }
 
 void set_threaded(bool is_threaded)

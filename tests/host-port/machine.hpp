@@ -35,8 +35,7 @@ struct Cpu
 struct Flushes
 {
     std::uint64_t calls = 0;
-    std::uint32_t remote = 0;       // of them, those that named other CPUs
-    std::uint32_t kernel_shown = 0; // how often a vCPU in user mode had its kernel's memory shown
+    std::uint32_t remote = 0; // of them, those that named other CPUs
     CpuMask last_targets;
     port::Flush last_kind = port::Flush::All;
     GuestVirtual last_address{};
@@ -71,11 +70,16 @@ void run_for(std::uint64_t nanoseconds); // time passes from timer to timer, all
 // Makes the vCPU current on a CPU without the scheduler, for tests of other parts.
 void make_current(unsigned number, Vcpu* vcpu);
 
+// Called at every look at the machine-to-phys table, as each frame that is taken back needs one: what another CPU does just
+// then. nullptr: nothing.
+void set_m2p_hook(void (*hook)());
+
 // What is in the LDT part of the vCPU's descriptor window; kInvalidMfn = no page.
 std::array<Mfn, 16> ldt_window(Vcpu const& vcpu);
 
 // ---- memory that stands for the guest's: addresses given out by guest_allocate() can be copied from and to while no
-// page tables are used; others are looked up through the current vCPU's kernel root.
+// page tables are used; others are looked up through the current vCPU's kernel root. While a vCPU is in user mode, none of
+// it can be reached, unless the hypervisor shows the kernel's memory.
 std::uint64_t guest_allocate(std::size_t bytes);
 void guest_release_all();
 void* guest_data(std::uint64_t address);

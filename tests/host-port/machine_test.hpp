@@ -43,6 +43,7 @@ protected:
         guest_release_all();
         (void)take_log();
         set_stable_tsc(true);
+        set_m2p_hook(nullptr);
     }
 
     Domain& domain(unsigned vcpus = 1, bool control = false)

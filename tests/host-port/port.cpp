@@ -63,6 +63,8 @@ Mfn max_mfn()
 
 std::uint64_t* m2p()
 {
+    if (host::m2p_hook != nullptr)
+        host::m2p_hook();
     return host::m2p_table;
 }
 
@@ -140,7 +142,7 @@ bool load_half_from_guest(std::uint32_t& half, GuestVirtual source)
 void flush_tlb(CpuMask targets, Flush kind, GuestVirtual address)
 {
     ++host::flush_record.calls;
-    if (targets != CpuMask::of(cpu_id()))
+    if (!(targets & ~CpuMask::of(cpu_id())).empty())
         ++host::flush_record.remote;
     host::flush_record.last_targets = targets;
     host::flush_record.last_kind = kind;
@@ -168,9 +170,14 @@ void write_back_frame(Mfn frame)
 
 void show_kernel_memory(Vcpu const& vcpu)
 {
-    host::flush_record.kernel_shown += vcpu.pv.in_kernel ? 0 : 1;
+    host::shown_vcpu = &vcpu;
 }
-void hide_kernel_memory(Vcpu const&) {}
+
+void hide_kernel_memory(Vcpu const&)
+{
+    host::shown_vcpu = nullptr;
+}
+
 void load_roots(Vcpu&) {}
 void map_gdt(Vcpu&) {}
 void load_ldt(Vcpu&) {}

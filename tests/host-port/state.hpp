@@ -18,7 +18,9 @@ extern std::atomic<std::uint64_t> clock_now;
 extern std::atomic<std::uint64_t> clock_step;
 extern std::atomic<bool> threaded;
 extern bool stable_tsc;
+extern void (*m2p_hook)();
 extern thread_local unsigned current_cpu;
+extern thread_local Vcpu const* shown_vcpu; // whose kernel's memory can be reached although it is in user mode
 extern std::mutex log_mutex;
 extern std::string log_text;
 

@@ -18,6 +18,8 @@ core_sources := $(wildcard hypervisor/lib/*.cpp hypervisor/core/*/*.cpp hypercal
 port_sources := $(wildcard tests/host-port/*.cpp)
 test_sources := $(wildcard tests/unit/core/*/*_test.cpp tests/unit/hypercalls/*_test.cpp)
 FILTER ?= *
+# The order of the tests, 1 to 99999; a new one every time, so that none comes to rely on what another leaves behind.
+SEED ?= $(shell echo $$(( $$(date +%s) % 99999 + 1 )))
 
 objects_of = $(patsubst %.cpp,$(B)/%.o,$(1))
 
@@ -31,7 +33,8 @@ all: $(B)/unit-tests
 
 test: all
 	@mkdir -p build/logs
-	@timeout 600 $(B)/unit-tests --gtest_filter='$(FILTER)' --gtest_brief=1
+	@seed=$(SEED); echo "  in the order of SEED=$$seed"; \
+	timeout 600 $(B)/unit-tests --gtest_filter='$(FILTER)' --gtest_brief=1 --gtest_shuffle --gtest_random_seed=$$seed
 
 $(B)/%.o: %.cpp tests/unit/build.mk | $(config_header)
 	@mkdir -p $(@D)

@@ -78,6 +78,7 @@ EmulationResult read_tsc(EmulationContext& context, bool with_processor)
 // Caches are coherent on this architecture; only a domain that drives devices has a reason to write them back.
 EmulationResult invalidate_caches(EmulationContext& context)
 {
+    count(context.vcpu, Counter::Emulated_other);
     if (context.vcpu.domain().is_control())
         context.port.write_back_caches();
     return EmulationResult::done();
@@ -92,25 +93,13 @@ EmulationResult emulate_kernel(EmulationContext& context, Instruction const& ins
     {
     case Operation::ReadMsr: return read_msr(context);
     case Operation::WriteMsr: return write_msr(context);
-    case Operation::ReadControl:
-        count(context.vcpu, Counter::Emulated_control_register);
-        return read_control(context, instruction);
-    case Operation::WriteControl:
-        count(context.vcpu, Counter::Emulated_control_register);
-        return write_control(context, instruction);
-    case Operation::ClearTaskSwitched:
-        count(context.vcpu, Counter::Emulated_control_register);
-        return clear_task_switched(context);
-    case Operation::ReadDebug:
-        count(context.vcpu, Counter::Emulated_debug_register);
-        return read_debug(context, instruction);
-    case Operation::WriteDebug:
-        count(context.vcpu, Counter::Emulated_debug_register);
-        return write_debug(context, instruction);
-    case Operation::SetExtendedControl:
-        count(context.vcpu, Counter::Emulated_other);
-        return set_extended_control(context);
-    case Operation::InvalidateCaches: count(context.vcpu, Counter::Emulated_other); return invalidate_caches(context);
+    case Operation::ReadControl: return read_control(context, instruction);
+    case Operation::WriteControl: return write_control(context, instruction);
+    case Operation::ClearTaskSwitched: return clear_task_switched(context);
+    case Operation::ReadDebug: return read_debug(context, instruction);
+    case Operation::WriteDebug: return write_debug(context, instruction);
+    case Operation::SetExtendedControl: return set_extended_control(context);
+    case Operation::InvalidateCaches: return invalidate_caches(context);
     default: return EmulationResult::not_handled();
     }
 }

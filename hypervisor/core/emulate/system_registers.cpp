@@ -5,6 +5,7 @@
 #include <core/policy/control_registers.hpp>
 #include <core/policy/cpu_policy.hpp>
 #include <core/policy/debug_registers.hpp>
+#include <core/trace/count.hpp>
 
 namespace hv::emulate
 {
@@ -66,6 +67,7 @@ EmulationResult debug_fault(Errno error)
 
 EmulationResult read_control(EmulationContext& context, Instruction const& instruction)
 {
+    count(context.vcpu, Counter::Emulated_control_register);
     Vcpu& vcpu = context.vcpu;
     std::uint64_t value = 0;
     switch (instruction.reg)
@@ -82,6 +84,7 @@ EmulationResult read_control(EmulationContext& context, Instruction const& instr
 
 EmulationResult write_control(EmulationContext& context, Instruction const& instruction)
 {
+    count(context.vcpu, Counter::Emulated_control_register);
     std::uint64_t const value = register_slot(context.registers, instruction.rm);
     switch (instruction.reg)
     {
@@ -95,12 +98,14 @@ EmulationResult write_control(EmulationContext& context, Instruction const& inst
 
 EmulationResult clear_task_switched(EmulationContext& context)
 {
+    count(context.vcpu, Counter::Emulated_control_register);
     set_task_switched(context, false);
     return EmulationResult::done();
 }
 
 EmulationResult read_debug(EmulationContext& context, Instruction const& instruction)
 {
+    count(context.vcpu, Counter::Emulated_debug_register);
     Result<std::uint64_t> const value = policy::get_debug_register(context.vcpu, instruction.reg);
     if (!value)
         return debug_fault(value.error());
@@ -110,6 +115,7 @@ EmulationResult read_debug(EmulationContext& context, Instruction const& instruc
 
 EmulationResult write_debug(EmulationContext& context, Instruction const& instruction)
 {
+    count(context.vcpu, Counter::Emulated_debug_register);
     std::uint64_t const value = register_slot(context.registers, instruction.rm);
     Result<void> const result = policy::set_debug_register(context.vcpu, instruction.reg, value);
     return result ? EmulationResult::done() : debug_fault(result.error());
@@ -127,6 +133,7 @@ bool is_valid_xcr0(std::uint64_t value, std::uint64_t mask)
 
 EmulationResult set_extended_control(EmulationContext& context)
 {
+    count(context.vcpu, Counter::Emulated_other);
     Registers const& registers = context.registers;
     PvState& state = context.vcpu.pv;
     std::uint64_t const mask = context.vcpu.domain().policy->xcr0_mask();

@@ -224,6 +224,12 @@ void arm_slice_for_rivals(RunQueue& queue, Nanoseconds now)
 
 void enqueue(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
 {
+    // Nothing interrupts one that is alone: it may have run for hours since the last choice.
+    if (queue.current != nullptr && queue.heap.empty())
+    {
+        charge(queue, *queue.current, now);
+        advance_floor(queue, *queue.current);
+    }
     std::int64_t const least = queue.floor - kWakeCredit;
     bool const empty = queue.current == nullptr && queue.heap.empty();
     if (unit.virtual_time < least)

@@ -133,6 +133,15 @@ inline void charge(RunQueue& queue, SchedUnit& unit, Nanoseconds now)
     store_relaxed(queue.current_time, unit.virtual_time + queue.offset);
     __atomic_store(&queue.current_since, &now, __ATOMIC_RELAXED);
 }
+// Brings the queue's present up to the least served of `running` and those that wait.
+inline void advance_floor(RunQueue& queue, SchedUnit const& running)
+{
+    SchedUnit const* const waiting = queue.heap.first();
+    bool const other = waiting != nullptr && waiting->virtual_time < running.virtual_time;
+    std::int64_t const present = other ? waiting->virtual_time : running.virtual_time;
+    if (present > queue.floor)
+        queue.floor = present;
+}
 // Makes the CPU choose again if `unit`, just inserted, should run before its current one.
 void consider_preemption(RunQueue& queue, SchedUnit& unit, Nanoseconds now);
 // Makes the slice timer go off at slice_end or before. This CPU's queue.

@@ -116,15 +116,6 @@ inline SchedUnit* first_within_cap(RunQueue& queue)
     return first == nullptr || !over_cap(*first) ? first : park_until_within_cap(queue);
 }
 
-void advance_floor(RunQueue& queue, SchedUnit const& next)
-{
-    SchedUnit const* const waiting = queue.heap.first();
-    bool const other = waiting != nullptr && waiting->virtual_time < next.virtual_time;
-    std::int64_t const present = other ? waiting->virtual_time : next.virtual_time;
-    if (present > queue.floor)
-        queue.floor = present;
-}
-
 [[gnu::noinline]] bool outdoes(RunQueue const& queue, SchedUnit& unit, bool yielded, SchedUnit const* rival,
                                Nanoseconds now)
 {
@@ -189,6 +180,24 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
     vcpu_runstate_change(*next->vcpu, RUNSTATE_running, now);
 }
 
+// `other`, where nobody waits, may run somebody who is further behind `least` than by kMaxLag: what was, before the two
+// queues met, is forgiven. Else that one had its CPU alone until it had caught up with history, be it of days.
+void forgive(RunQueue& other, std::int64_t least, Nanoseconds now) HV_NO_THREAD_SAFETY
+{
+    if (!other.lock.try_lock())
+        return;
+    if (other.current != nullptr && other.heap.empty())
+    {
+        charge(other, *other.current, now);
+        if (std::int64_t const lag = least - other.current_time; lag > kMaxLag)
+        {
+            store_relaxed(other.offset, other.offset + lag);
+            store_relaxed(other.current_time, least);
+        }
+    }
+    other.lock.unlock();
+}
+
 // Invites CPUs that run somebody better served, or nobody, to look at this queue. Lock held.
 void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
 {
@@ -204,7 +213,11 @@ void invite_others(RunQueue& queue, CpuId cpu, Nanoseconds now)
         auto const running = static_cast<std::int64_t>(now > since ? now - since : 0);
         std::int64_t const ahead = load_relaxed(candidate.current_time) + running;
         if (!idle_cpus().test(other) && ahead <= least + kImbalance)
+        {
+            if (ahead < least - kMaxLag && load_relaxed(candidate.queued) == 0)
+                forgive(candidate, least, now);
             return;
+        }
         store_relaxed(candidate.rebalance, true);
         port::request_schedule(other);
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Guest kernel and guest user share a ring; only the mode of the vCPU tells them apart (gotchas 5, 9, 34, 35).
-#include <tests/guests/runtime/modes.hpp>
+#include <tests/guests/runtime/child.hpp>
 
 using namespace guest;
 
@@ -73,6 +73,37 @@ void system_flags()
     EXPECT_EQ(run_user(code, 0, 0x23202 | 0x4000) & 0x27000, 0); // NT, IOPL, VM do not come from an iret frame
 }
 
+void spins()
+{
+    for (;;)
+        asm volatile("pause");
+}
+
+// We are preempted in user mode, whose tables do not have the area: it is written all the same.
+void areas_are_written_meanwhile(std::uint64_t* hidden_page)
+{
+    auto* const state = reinterpret_cast<abi::vcpu_runstate_info volatile*>(hidden_page + 64);
+    abi::vcpu_register_runstate_memory_area area{};
+    area.addr.p = address(hidden_page + 64);
+    EXPECT_EQ(call(__HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, 0, address(&area)), 0);
+    std::uint64_t const start = read_tsc();
+    sleep_until(now() + 10 * kMillisecond);
+    std::uint64_t const ten_milliseconds = read_tsc() - start;
+    shared().vcpu_info[0].evtchn_upcall_mask = 1; // there is no callback for what the child's life makes pending
+    Child& child = start_child(spins);
+    std::uint64_t const before = state->time[RUNSTATE_runnable];
+    std::uint64_t code;
+    asm volatile("jmp 2f\n"
+                 "1: rdtsc; shl $32, %%rdx; or %%rdx, %%rax; cmp %%rdi, %%rax; jb 1b; mov $0x600d, %%eax; syscall\n"
+                 "2: lea 1b(%%rip), %0"
+                 : "=r"(code));
+    EXPECT_EQ(run_user(code, read_tsc() + 15 * ten_milliseconds, 0x2), 0x600d);
+    EXPECT(state->time[RUNSTATE_runnable] >= before + 20 * kMillisecond); // the child had half of it
+    destroy(child);
+    area.addr.p = 0;
+    EXPECT_EQ(call(__HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, 0, address(&area)), 0);
+}
+
 // A user root without our pages: what the kernel has in the TLB must not serve user mode.
 void kernel_pages_are_not_global()
 {
@@ -106,6 +137,7 @@ void kernel_pages_are_not_global()
     EXPECT(page(20)[0] == 0x5ec2e7); // in the TLB now
     EXPECT(USER_TRAPS(14, "mov (%%rdi), %%rax", secret));
     EXPECT(USER("mov (%%rdi), %%rax", address(page(21))));
+    areas_are_written_meanwhile(page(20));
     EXPECT_EQ(extended(MMUEXT_NEW_USER_BASEPTR, 0), 0);
     EXPECT_EQ(extended(MMUEXT_NEW_USER_BASEPTR, frame_of(reinterpret_cast<void*>(start_info->pt_base))), 0);
     EXPECT_EQ(extended(MMUEXT_UNPIN_TABLE, frame_of(page(25))), 0);

@@ -157,12 +157,15 @@ def crash_loop_ends(context: Context) -> None:
     expect_step(result, "count", pattern="^6$")
 
 
-ODDITIES = """
+TWO_GUESTS = """
 guest_config one 10.77.0.11 1 32
 guest_config two 10.77.0.12 1 32
 host_remember
 step one guest_create one || exit 1
 step two guest_create two || exit 1
+"""
+
+ODDITIES = TWO_GUESTS + """
 cp /root/one.ext4 /root/one.ext4.old
 mv /root/one.ext4 /root/renamed
 step destroy vmctl destroy one
@@ -187,12 +190,7 @@ def odd_conditions_leave_nothing_behind(context: Context) -> None:
     expect("destroyed on request" in result.steps["told"].output, "nobody tells that it was destroyed")
 
 
-LINGERING = """
-guest_config one 10.77.0.11 1 32
-guest_config two 10.77.0.12 1 32
-host_remember
-step one guest_create one || exit 1
-step two guest_create two || exit 1
+LINGERING = TWO_GUESTS + """
 for name in one two; do guest_watch "$name"; done
 for name in one two; do step "login-$name" guest_login "$name" 200 || exit 1; done
 first=$(guest_domid one)

@@ -2,6 +2,8 @@
 // Range sets against a plain set of numbers, and at the ends of the number space.
 #include <core/domain/range_set.hpp>
 
+#include <machine.hpp>
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -28,7 +30,13 @@ std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges_of(RangeSet const& s
     return ranges;
 }
 
-TEST(RangeSet, NeighboursMerge)
+class RangeSets : public testing::Test
+{
+protected:
+    static void SetUpTestSuite() { host::boot(); } // for the heap
+};
+
+TEST_F(RangeSets, NeighboursMerge)
 {
     RangeSet set;
     EXPECT_TRUE(set.empty());
@@ -46,7 +54,7 @@ TEST(RangeSet, NeighboursMerge)
     EXPECT_EQ(set.remove(5, 4).error(), Errno::Inval);
 }
 
-TEST(RangeSet, EndsOfTheNumberSpace)
+TEST_F(RangeSets, EndsOfTheNumberSpace)
 {
     RangeSet set;
     ASSERT_TRUE(set.add(0, ~0ull));
@@ -60,7 +68,7 @@ TEST(RangeSet, EndsOfTheNumberSpace)
     EXPECT_TRUE(set.empty());
 }
 
-TEST(RangeSet, AgreesWithAPlainSet)
+TEST_F(RangeSets, AgreesWithAPlainSet)
 {
     constexpr std::uint64_t kNumbers = 200;
     std::mt19937_64 random(7);

@@ -7,6 +7,8 @@
 #include <core/policy/cpu_policy.hpp>
 #include <core/trace/counters.hpp>
 
+#include <machine.hpp>
+
 #include <array>
 #include <cstring>
 #include <initializer_list>
@@ -170,6 +172,7 @@ class FakeMachine
 public:
     explicit FakeMachine(bool control = false)
     {
+        host::boot(); // for the heap, which range sets and policies use
         domain_.control = control;
         domain_.policy = &policy;
         domain_.io_ports = &io_ports;

@@ -425,6 +425,32 @@ TEST(InvalidOpcode, PrefixedCpuidIsAnswered)
     EXPECT_EQ(machine.counted(Counter::Emulated_cpuid), 1u);
 }
 
+TEST(Privileged, EachInstructionOfTheKernelIsCountedOnceByItsKind)
+{
+    struct Case
+    {
+        std::vector<std::uint8_t> code;
+        Counter counter;
+    };
+    Case const cases[] = {{{0x0f, 0x20, 0xc0}, Counter::Emulated_control_register}, // mov %cr0, %rax
+                          {{0x0f, 0x22, 0xe0}, Counter::Emulated_control_register}, // mov %rax, %cr4
+                          {{0x0f, 0x06}, Counter::Emulated_control_register},       // clts
+                          {{0x0f, 0x21, 0xf8}, Counter::Emulated_debug_register},   // mov %dr7, %rax
+                          {{0x0f, 0x23, 0xf8}, Counter::Emulated_debug_register},   // mov %rax, %dr7
+                          {{0x0f, 0x01, 0xd1}, Counter::Emulated_other},            // xsetbv
+                          {{0x0f, 0x09}, Counter::Emulated_other},                  // wbinvd
+                          {{0x0f, 0x31}, Counter::Emulated_other}};                 // rdtsc
+    for (Case const& one : cases)
+    {
+        FakeMachine machine;
+        machine.put_code(one.code);
+        (void)emulate_privileged(machine.context);
+        for (unsigned number = 0; number < kCounters; ++number)
+            EXPECT_EQ(machine.counters[number], number == static_cast<unsigned>(one.counter) ? 1u : 0u)
+                << "code " << unsigned{one.code[1]} << ", counter " << number;
+    }
+}
+
 TEST(InvalidOpcode, AnythingElseStaysWithTheGuest)
 {
     std::initializer_list<std::uint8_t> const kOthers[] = {

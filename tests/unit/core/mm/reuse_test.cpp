@@ -9,6 +9,7 @@
 #include <core/mm/buddy.hpp>
 #include <core/mm/tlb_clock.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace hv
@@ -97,6 +98,31 @@ TEST_F(Reuse, AMergedBlockRemembersTheLaterFree)
     for (unsigned i = 0; i < 2; ++i)
         frame_info(block + i)->ownership = ownership;
     free_frames(block, 3);
+}
+
+TEST_F(Reuse, AFlushWhileFramesAreTakenBackIsTooEarlyForThem)
+{
+    // CPU 1 flushed after the time that the frames were stamped with was taken, and before the last of them was out of its
+    // reach: it counted as clean, and the next owner's frames were in its TLB.
+    static constexpr CpuId kFlushing{1};
+    Guest guest(domain());
+    Guest next(domain());
+    Mfn frames[12];
+    for (Mfn& frame : frames)
+        frame = guest.page();
+    host::set_m2p_hook([] {
+        host::set_m2p_hook(nullptr);
+        note_full_flush(kFlushing);
+    });
+    EXPECT_EQ(free_unshared_frames(guest.domain(), 12), 12u);
+    bool flushed = false;
+    for (Mfn given{}; std::find(std::begin(frames), std::end(frames), given) == std::end(frames);)
+    {
+        host::flushes().last_targets = CpuMask{};
+        given = next.page();
+        flushed = flushed || host::flushes().last_targets.test(kFlushing);
+    }
+    EXPECT_TRUE(flushed);
 }
 
 TEST_F(Reuse, AFrameThatWasMappedUncachedIsWrittenBackBeforeItIsATable)
