@@ -218,9 +218,8 @@ TEST_F(FairnessTest, ALongSleepIsNotSavedUp)
 
 TEST_F(FairnessTest, AnIdleGuestWakesPromptlyOnABusyMachine)
 {
-    // Two CPUs, 63 spinners, one guest that answers: a wake-up is served within two milliseconds, unless the unit that runs
-    // is itself behind (it was taken over from another queue, say) by more than the credit of whoever wakes. It then goes on
-    // until it has caught up, which is rare and bounded by what it may lag: a few times, depending on the phase of the clock.
+    // Two CPUs, 63 spinners, one guest that has been idle and answers now and then: it always runs within two milliseconds.
+    // (One that has just had its share of the CPU waits for its turn like the others.)
     std::vector<Domain*> all;
     for (int count = 0; count < 63; ++count)
         all.push_back(&spinner(kFirstTwo));
@@ -231,8 +230,8 @@ TEST_F(FairnessTest, AnIdleGuestWakesPromptlyOnABusyMachine)
         host::run_for(100'000);
     ASSERT_TRUE(vcpu.sched.running);
     block(vcpu);
+    host::run_for(kEvenedOut);
     std::uint64_t worst = 0;
-    int late = 0;
     for (int round = 0; round < 200; ++round)
     {
         host::run_for(3 * kMillisecond + 7919 * round); // out of step with every slice
@@ -242,12 +241,10 @@ TEST_F(FairnessTest, AnIdleGuestWakesPromptlyOnABusyMachine)
         while (!vcpu.sched.running)
             host::run_for(20'000);
         worst = std::max(worst, host::now() - woken);
-        late += host::now() - woken > 2 * kMillisecond ? 1 : 0;
         host::run_for(50'000); // its answer
         block(vcpu);
     }
-    EXPECT_LE(late, 5);
-    EXPECT_LE(worst, static_cast<std::uint64_t>(run_queue::kMaxLag));
+    EXPECT_LE(worst, 2 * kMillisecond);
 }
 
 } // namespace
