@@ -299,11 +299,14 @@ Result<Mfn> allocate_domain_frames(Domain& domain, unsigned order, unsigned addr
 void withdraw_domain_extents(Domain& domain, DomainExtents const& extents, unsigned order, std::uint64_t kept)
 {
     std::uint64_t const end = extents.count << order;
+    std::uint64_t withdrawn = 0; // others may have taken some away already, and put to use as anything
     for (std::uint64_t i = kept << order; i < end; ++i)
-        (void)release_domain_frame(domain, extents.first + i, false); // others may have taken it away already
+        withdrawn += release_domain_frame(domain, extents.first + i, true);
+    std::uint64_t const claimed_here = extents.claimed > kept << order ? extents.claimed - (kept << order) : 0;
+    std::uint64_t const back = claimed_here < withdrawn ? claimed_here : withdrawn;
     Guard guard(domain.page_lock);
-    if (extents.claimed > kept << order && load_acquire(domain.life) < Life::Dying)
-        give_back_claim(domain, extents.claimed - (kept << order));
+    if (back != 0 && load_acquire(domain.life) < Life::Dying)
+        give_back_claim(domain, back);
 }
 
 Result<void> adopt_domain_frame(Domain& domain, Mfn frame)

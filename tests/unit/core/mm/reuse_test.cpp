@@ -5,6 +5,7 @@
 #include <machine_test.hpp>
 
 #include <core/domain/range_set.hpp>
+#include <core/grant/grant_table.hpp>
 #include <core/mm/allocator.hpp>
 #include <core/mm/buddy.hpp>
 #include <core/mm/tlb_clock.hpp>
@@ -123,6 +124,31 @@ TEST_F(Reuse, AFlushWhileFramesAreTakenBackIsTooEarlyForThem)
         flushed = flushed || host::flushes().last_targets.test(kFlushing);
     }
     EXPECT_TRUE(flushed);
+}
+
+// populate_physmap cannot write the numbers of its last frames and withdraws them. Meanwhile another vCPU, which guessed one,
+// gave it back and had the grant table grow: the frame belongs to that now, and taking its reference would free it under it.
+TEST_F(Reuse, AWithdrawnFrameThatBecameAGrantFrameStays)
+{
+    Domain& guest = domain();
+    (void)host::guest_page(guest);
+    (void)guest.grants->grow(1);
+    std::uint32_t const had = guest.grants->frame_count();
+    DomainExtents run = allocate_domain_extents(guest, 0, 64, 8).value();
+    while (run.count < 4)
+        run = allocate_domain_extents(guest, 0, 64, 8).value();
+    std::uint32_t const pages = guest.pages.count;
+    Mfn const last = run.first + (run.count - 1);
+
+    ASSERT_TRUE(release_domain_frame(guest, last, true));
+    ASSERT_TRUE(static_cast<bool>(guest.grants->grow(had + 1)));
+    Mfn const shared = guest.grants->shared_frame(had).value();
+    ASSERT_EQ(shared, last);
+
+    withdraw_domain_extents(guest, run, 0, 2);
+    EXPECT_EQ(frame_info(shared)->owner(), guest.id());
+    EXPECT_EQ(frame_info(shared)->count(), 1u);
+    EXPECT_EQ(guest.pages.count, pages - (run.count - 2));
 }
 
 TEST_F(Reuse, AFrameThatWasMappedUncachedIsWrittenBackBeforeItIsATable)
