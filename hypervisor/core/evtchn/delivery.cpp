@@ -222,8 +222,9 @@ bool EventChannels::pending(EvtchnPort port)
     Channel& asked = *record(port);
     if (load_acquire(fifo_) == nullptr)
     {
-        // Two loads that the guest could see in this order; no lock makes the answer last longer.
-        if (load_relaxed(asked.state) != ChannelState::Closed &&
+        // Two loads that the guest could see in this order; no lock makes the answer last longer. Ports beyond the bitmap
+        // come with FIFO, which may have come between the loads.
+        if (port.raw() < kMaxTwoLevelPorts && load_relaxed(asked.state) != ChannelState::Closed &&
             test_bit(domain_.shared_info->evtchn_pending, port.raw()))
             return true;
         // Were the bit collected for FIFO in between, that would show now: see finish_two_level().

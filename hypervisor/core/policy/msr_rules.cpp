@@ -62,8 +62,8 @@ static_assert(sorted());
 
 constexpr MsrRule kNoRule = {0, 0xffffffff, R::Fault, W::Fault};
 
-// MsrRule::last of each row, to look at alone; behind them what no index is above.
-constexpr std::size_t kSearched = std::bit_ceil(std::size(kRules));
+// MsrRule::last of each row, to look at alone; behind them, once at least, what no index is above.
+constexpr std::size_t kSearched = std::bit_ceil(std::size(kRules) + 1);
 constexpr auto kLasts = [] {
     std::array<std::uint32_t, kSearched> lasts{};
     lasts.fill(0xffffffff);

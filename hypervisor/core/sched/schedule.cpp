@@ -171,7 +171,8 @@ void switch_to(RunQueue& queue, CpuId cpu, SchedUnit* previous, SchedUnit* next,
         return;
     }
     remove_first(queue);
-    store_release(next->running, true);
+    exchange(next->running,
+             true); // before the look at its events; who sends one looks here after it (needs the barrier)
     ++next->schedules;
     next->charged_until = now;
     queue.picked_at = now;

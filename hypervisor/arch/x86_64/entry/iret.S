@@ -10,6 +10,9 @@
 // Invariants
 //  - Only rax, rcx and r11 are used: everything else is the guest's from here to there.
 //  - r11 is the guest's frame until nothing can fault any more.
+//  - A frame may start anywhere but in our part, and of one that starts just below it, in the hole, only words that anybody
+//    may read can lie there: the first slot is the machine-to-phys table's. Its first word, rax, is always read before
+//    anything is final, and faults.
 //  - A word that is read twice may differ. What the first look at cs decides is the mode; the selectors are those of
 //    ring 3 whatever the second finds.
 //  - The event mask is written before the look at what is pending. Who sends an event writes that first and interrupts

@@ -17,6 +17,8 @@ TEST(MsrRules, LookupFindsEdgesAndNothingElse)
     EXPECT_EQ(find_msr_rule(0x3ff, true, false).read, MsrRead::Fault);
     EXPECT_EQ(find_msr_rule(0, true, false).write, MsrWrite::Fault);
     EXPECT_EQ(find_msr_rule(0xffffffff, true, false).read, MsrRead::Fault);
+    EXPECT_EQ(find_msr_rule(0xc001102a, false, true).read, MsrRead::Fault); // one above the last row
+    EXPECT_EQ(find_msr_rule(0xc0011029, false, true).read, MsrRead::Value);
     EXPECT_EQ(find_msr_rule(0xc0000100, false, true).write, MsrWrite::FsBase);
 }
 
