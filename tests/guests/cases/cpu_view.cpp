@@ -180,6 +180,49 @@ void segment_base_instructions()
     EXPECT(TRAPS(6, "rdgsbase %%rax"));
 }
 
+// IA32_TSC_AUX is the vCPU's own, whoever shares the CPU with it.
+constexpr std::uint32_t kTscAux = 0xc0000103;
+std::uint64_t volatile wrong_in_second = 0;
+
+void set_tsc_aux(std::uint32_t value)
+{
+    asm volatile("wrmsr" : : "c"(kTscAux), "a"(value), "d"(0));
+}
+
+std::uint32_t tsc_aux()
+{
+    std::uint32_t aux;
+    asm volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
+    return aux;
+}
+
+void second_with_its_own()
+{
+    set_tsc_aux(9);
+    for (unsigned turn = 0; turn < 20; ++turn)
+    {
+        call(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+        wrong_in_second = wrong_in_second + (tsc_aux() != 9 ? 1 : 0);
+    }
+}
+
+void processor_number_follows()
+{
+    if ((cpuid(0x80000001).d & 1u << 27) == 0)
+        return;
+    set_tsc_aux(7);
+    start_second(second_with_its_own);
+    unsigned wrong = 0, turns = 0;
+    for (; !second_ended(); ++turns)
+    {
+        call(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+        wrong += tsc_aux() != 7 ? 1 : 0;
+    }
+    EXPECT(turns >= 20);
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(wrong_in_second, 0);
+}
+
 } // namespace
 
 void run()
@@ -194,5 +237,6 @@ void run()
     registers_that_matter();
     control_registers();
     segment_base_instructions();
+    processor_number_follows();
     finish();
 }
