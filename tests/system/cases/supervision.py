@@ -194,9 +194,9 @@ LINGERING = TWO_GUESTS + """
 for name in one two; do guest_watch "$name"; done
 for name in one two; do step "login-$name" guest_login "$name" 200 || exit 1; done
 first=$(guest_domid one)
-guest_type one '(sleep 3; reboot -f) &'
-guest_type two '(sleep 4; poweroff -f) &'
-wait_for 20 false
+guest_type one '(sleep 8; reboot -f) & echo rea""dy'
+guest_type two '(sleep 9; poweroff -f) & echo rea""dy'
+for name in one two; do step "ready-$name" wait_for 50 grep -q ready "/run/$name.console"; done
 daemon=$(cat /run/xen/xenconsoled.pid)
 kill -STOP "$daemon" # keeps the pages of both mapped, whatever becomes of them
 started_again() { now=$(guest_domid one) && [ "$now" != "$first" ]; }
@@ -214,7 +214,7 @@ step log cat /var/log/xen/vmctl-supervise.log
 def lingering_domain_holds_nobody_up(context: Context) -> None:
     """Guests whose pages others still map are restarted and cleared away without anybody waiting for them."""
     result = run_guests(context, LINGERING)
-    for name in ("one", "two", "again", "gone", "same"):
+    for name in ("one", "two", "ready-one", "ready-two", "again", "gone", "same"):
         expect_step(result, name)
     expect_step(result, "list", pattern="dying")
     told = result.steps["log"].output.count("still mapped by others")
