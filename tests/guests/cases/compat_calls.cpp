@@ -6,9 +6,6 @@ using namespace guest;
 
 extern "C"
 {
-    // Enters `code` in user mode with the code selector; returns when a system call brings the control flow back, with the
-    // rax it had then.
-    std::uint64_t run_with(std::uint64_t code, std::uint64_t selector, std::uint64_t flags);
     extern char syscall_entry[];
     extern char syscall_in_32_bits[], syscall_in_32_bits_end[], sysenter_in_32_bits[], sysenter_in_64_bits[], done[],
         done_in_32_bits[];
@@ -16,28 +13,6 @@ extern "C"
 
 asm(R"(
         .text
-        .globl  run_with
-run_with:
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
-        movq    %rsp, user_return_stack(%rip)
-        pushq   $0xe02b
-        leaq    user_stack_top(%rip), %rax
-        pushq   %rax
-        pushq   %rdx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   $0
-        pushq   $0
-        pushq   $0
-        pushq   $0
-        movl    $23, %eax
-        syscall
-        ud2
         .globl  syscall_in_32_bits, syscall_in_32_bits_end, sysenter_in_32_bits, sysenter_in_64_bits, done, done_in_32_bits
         .code32
 done_in_32_bits:
@@ -85,7 +60,7 @@ bool on_intel()
 
 std::uint64_t run_32(char const* code, std::uint64_t flags = kFlags)
 {
-    return run_with(address(code), FLAT_RING3_CS32, flags);
+    return run_user(address(code), 0, flags, FLAT_RING3_CS32);
 }
 
 // Nobody is there for SYSENTER: #GP, with a frame that says as little. No trap handler could return by it, so this one ends
@@ -95,7 +70,7 @@ void sysenter_faults(std::uint64_t selector, char const* code)
     abi::trap_info table[2] = {};
     table[0] = {.vector = 13, .flags = 4, .cs = FLAT_KERNEL_CS, .address = address(syscall_entry)};
     EXPECT_EQ(call(__HYPERVISOR_set_trap_table, address(table)), 0);
-    run_with(address(code), selector, kFlags);
+    run_user(address(code), 0, kFlags, selector);
     install_traps();
     EXPECT_EQ(user_frame[2], 0); // the error code
     EXPECT_EQ(user_frame[3], 0);
@@ -137,14 +112,14 @@ void sysenters()
     sysenter_faults(FLAT_USER_CS, sysenter_in_64_bits);
     set_callback(CALLBACKTYPE_sysenter, address(syscall_entry));
     sysenter_frame(run_32(sysenter_in_32_bits));
-    sysenter_frame(run_with(address(sysenter_in_64_bits), FLAT_USER_CS, kFlags));
+    sysenter_frame(run_user(address(sysenter_in_64_bits), 0, kFlags, FLAT_USER_CS));
     EXPECT_EQ(user_frame[1], 0x88);
     // What SYSENTER does not clear reaches neither us nor the kernel (XSA-44); TF gives #DB at our first instructions.
     sysenter_frame(run_32(sysenter_in_32_bits, kFlags | kTrap));
     std::uint64_t code;
     asm volatile("jmp 2f\n1: pushfq; orq $0x44000, (%%rsp); popfq; std; jmp sysenter_in_64_bits\n2: lea 1b(%%rip), %0"
                  : "=r"(code));
-    sysenter_frame(run_with(code, FLAT_USER_CS, kFlags));
+    sysenter_frame(run_user(code));
     EXPECT((user_frame[4] & kNestedTask) != 0);
     std::uint64_t flags;
     asm volatile("pushfq; pop %0" : "=r"(flags));

@@ -20,9 +20,10 @@ long send(std::uint32_t port);
 
 // ---- user mode, on the kernel's own root unless another is set
 void install_user_mode(); // system-call callback, kernel stack, user root
-// Enters `code` in user mode with `argument` in rdi and `flags` as EFLAGS; returns when the code executes SYSCALL, with the
-// rax it had then.
-extern "C" std::uint64_t run_user(std::uint64_t code, std::uint64_t argument = 0, std::uint64_t flags = 0x202);
+// Enters `code` in user mode with `argument` in rdi, `flags` as EFLAGS and the code selector; returns when the code makes a
+// system call that comes to syscall_entry, with the rax it had then.
+extern "C" std::uint64_t run_user(std::uint64_t code, std::uint64_t argument = 0, std::uint64_t flags = 0x202,
+                                  std::uint64_t selector = FLAT_USER_CS);
 extern "C" std::uint64_t user_frame[7]; // of the last system call: rcx, r11, rip, cs, rflags, rsp, ss
 
 // Runs an asm body in user mode; it may use rdi. True when it reached the system call that ends it.

@@ -42,7 +42,7 @@ second_start:
         call    on_second_start
         ud2
 
-/* run_user(code, argument, flags): to user mode by the iret hypercall; syscall_entry brings the control flow back. */
+/* run_user(code, argument, flags, selector): to user mode by the iret hypercall; syscall_entry brings the control flow back. */
         .globl  run_user
 run_user:
         pushq   %rbx
@@ -56,7 +56,7 @@ run_user:
         leaq    user_stack_top(%rip), %rax
         pushq   %rax
         pushq   %rdx
-        pushq   $0xe033
+        pushq   %rcx
         pushq   %rdi
         pushq   $0                      /* flags */
         pushq   $0                      /* rcx */
