@@ -174,6 +174,9 @@ mv "$record" /run/record; echo '{' >"$record"
 step list vmctl list
 mv /run/record "$record"
 step destroy-two vmctl destroy two
+for entry in /var/cache/tessera/kernels/*; do step "kept" test -s "$entry"; truncate -s 4096 "$entry"; done
+step again vmctl create /root/two.cfg
+step destroy-again vmctl destroy two
 step same host_settles
 step told vmctl show two
 """
@@ -181,9 +184,9 @@ step told vmctl show two
 
 @case(*MICRO, extra=True)
 def odd_conditions_leave_nothing_behind(context: Context) -> None:
-    """A disk's file is renamed while a guest runs on it; a record is damaged for a while."""
+    """A disk's file is renamed while a guest runs on it; a record is damaged for a while, and the kept kernel for good."""
     result = run_guests(context, ODDITIES)
-    for name in ("one", "two", "destroy", "destroy-two", "same"):
+    for name in ("one", "two", "destroy", "destroy-two", "kept", "again", "destroy-again", "same"):
         expect_step(result, name)
     expect_step(result, "list", pattern="two")
     expect("damaged" in result.steps["list"].output, "vmctl list does not tell of the damaged record")

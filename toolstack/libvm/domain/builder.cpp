@@ -70,23 +70,27 @@ void GuestImage::require(int result, std::string const& what, ExitCode code, std
 }
 
 GuestImage::GuestImage(Hypervisor const& hypervisor, GuestConfig const& guest, KernelCache const& kernels)
-    : hypervisor_(hypervisor), guest_(guest), kernels_(kernels), kept_kernel_(kernels.find(guest.kernel))
+    : hypervisor_(hypervisor), guest_(guest), kernels_(kernels), kernel_place_(kernels.place_of(guest.kernel))
 {
     check_images(guest);
-    if (kept_kernel_)
+    if (kernel_place_ && KernelCache::has(*kernel_place_))
     {
         try
         {
-            read(*kept_kernel_);
+            read(*kernel_place_);
+            from_kept_ = true;
             return;
         }
         catch (Error const&)
         {
-            KernelCache::forget(*kept_kernel_); // whatever is wrong, the kernel's own file tells it better
-            kept_kernel_.reset();
+            KernelCache::forget(*kernel_place_); // whatever is wrong, the kernel's own file tells it better
         }
     }
     read(guest.kernel);
+    if (kernels_.place_of(guest.kernel) != kernel_place_)
+    {
+        kernel_place_.reset(); // it was replaced meanwhile
+    }
 }
 
 /// The kernel from its file, or from what was kept of it.
@@ -116,9 +120,13 @@ void GuestImage::read(std::string const& kernel)
 
 void GuestImage::keep_kernel() const
 {
-    if (kept_kernel_)
+    if (!kernel_place_)
     {
-        KernelCache::renew(*kept_kernel_);
+        return;
+    }
+    if (from_kept_)
+    {
+        KernelCache::renew(*kernel_place_);
         return;
     }
     // After parsing the library holds the ELF file that was packed, or the file itself where nothing was.
@@ -128,7 +136,7 @@ void GuestImage::keep_kernel() const
         ::stat(guest_.kernel.c_str(), &file) == 0 && static_cast<std::size_t>(file.st_size) != unpacked.size();
     if (was_packed && unpacked.size() > SELFMAG && std::memcmp(unpacked.data(), ELFMAG, SELFMAG) == 0)
     {
-        kernels_.keep(guest_.kernel, unpacked);
+        kernels_.keep(*kernel_place_, unpacked);
     }
 }
 

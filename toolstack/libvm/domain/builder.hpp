@@ -57,8 +57,9 @@ private:
     Hypervisor const& hypervisor_;
     GuestConfig const& guest_;
     KernelCache const& kernels_;
-    std::optional<std::string> kept_kernel_; // the entry that the kernel was read from
-    PopulatedMemory populated_;              // before the image, so that the image's memory goes first
+    std::optional<std::string> kernel_place_; // of its entry; nothing when it is not to be kept
+    bool from_kept_ = false;
+    PopulatedMemory populated_; // before the image, so that the image's memory goes first
     std::unique_ptr<xc_dom_image, Release> image_;
 };
 

@@ -120,15 +120,13 @@ std::optional<std::string> KernelCache::place_of(std::string const& kernel) cons
     return directory_ + "/" + name_of(status);
 }
 
-std::optional<std::string> KernelCache::find(std::string const& kernel) const
+bool KernelCache::has(std::string const& place)
 {
-    std::optional<std::string> entry = place_of(kernel);
-    return entry && ::access(entry->c_str(), R_OK) == 0 ? entry : std::nullopt;
+    return ::access(place.c_str(), R_OK) == 0;
 }
 
-void KernelCache::keep(std::string const& kernel, std::span<std::byte const> unpacked) const
+void KernelCache::keep(std::string const& place, std::span<std::byte const> unpacked) const
 {
-    std::optional<std::string> const place = place_of(kernel);
     try
     {
         make_directories(directory_);
@@ -138,7 +136,7 @@ void KernelCache::keep(std::string const& kernel, std::span<std::byte const> unp
         return;
     }
     std::optional<Space> const space = space_of(directory_);
-    if (!place || !space)
+    if (!space)
     {
         return;
     }
@@ -153,12 +151,12 @@ void KernelCache::keep(std::string const& kernel, std::span<std::byte const> unp
     {
         return;
     }
-    if (!write_all(fd.get(), unpacked) || ::rename(fresh.c_str(), place->c_str()) != 0)
+    if (!write_all(fd.get(), unpacked) || ::rename(fresh.c_str(), place.c_str()) != 0)
     {
         ::unlink(fresh.c_str());
         return;
     }
-    make_room(limit, *place);
+    make_room(limit, place);
 }
 
 /// Lets the entries go that were used longest ago, and what processes that died have left half written.

@@ -32,17 +32,18 @@ public:
     /// $TESSERA_CACHE_DIR or /var/cache/tessera, and kernels/ in it.
     static std::string default_directory();
 
-    /// What is kept for this kernel file: a path. It may be gone by the time it is opened.
-    [[nodiscard]] std::optional<std::string> find(std::string const& kernel) const;
-    /// Keeps the unpacked form of the kernel file, and lets older entries go when there are too many.
-    void keep(std::string const& kernel, std::span<std::byte const> unpacked) const;
+    /// The path of the entry of the kernel file in its present state, kept or not; nothing for files that are not to be kept.
+    [[nodiscard]] std::optional<std::string> place_of(std::string const& kernel) const;
+    /// Whether something is kept there. It may be gone by the time it is opened.
+    [[nodiscard]] static bool has(std::string const& place);
+    /// Keeps an unpacked kernel, and lets older entries go when there are too many. `place` is that of its file both before
+    /// and after it was read: one that was replaced meanwhile would be kept as what it no longer is.
+    void keep(std::string const& place, std::span<std::byte const> unpacked) const;
     /// The entry was of use: it goes after others.
     static void renew(std::string const& entry);
     static void forget(std::string const& entry);
 
 private:
-    /// Where the entry of the kernel file is or would be; nothing for files that are not to be kept.
-    [[nodiscard]] std::optional<std::string> place_of(std::string const& kernel) const;
     void make_room(std::uint64_t limit, std::string const& newest) const;
 
     std::string directory_;
