@@ -39,8 +39,8 @@ Result<void> change_kernel_root(Vcpu& vcpu, Mfn root, Budget& budget)
 {
     Domain& domain = vcpu.domain();
     Guard guard(domain.mmu_lock);
-    if (!none_deferred(domain) ||
-        root != vcpu.pv.kernel_root) // neither: a flush, which saves no registers for the rest
+    // The same root again, with nothing put off, is a flush: by itself it saves no registers for all the rest.
+    if (!none_deferred(domain) || root != vcpu.pv.kernel_root)
         return replace_kernel_root(vcpu, root, budget);
     port::load_roots(vcpu);
     return {};

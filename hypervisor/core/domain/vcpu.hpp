@@ -21,7 +21,7 @@ struct FifoQueues;
 
 inline constexpr std::uint32_t kNotLoaded = ~0u;
 
-struct [[gnu::packed]] TablePointer // operand of LGDT
+struct [[gnu::packed]] TablePointer // operand of LGDT and LIDT
 {
     std::uint16_t limit = 0;
     std::uint64_t base = 0;

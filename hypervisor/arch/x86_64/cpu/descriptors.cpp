@@ -2,6 +2,7 @@
 // Builds and loads GDT, IDT and TSS (Intel SDM vol. 3, chapters 3.4, 6.10 and 8.7).
 #include <arch/x86_64/cpu/cpu_local.hpp>
 #include <arch/x86_64/cpu/descriptors.hpp>
+#include <core/domain/vcpu.hpp>
 
 namespace hv
 {
@@ -19,12 +20,6 @@ constexpr std::uint64_t kTypeTss = 0x9;
 struct Gate
 {
     std::uint64_t low, high;
-};
-
-struct [[gnu::packed]] TablePointer
-{
-    std::uint16_t limit;
-    std::uint64_t base;
 };
 
 // Writable because LTR sets the busy bit in it.

@@ -153,12 +153,7 @@ iret_to_user:
 iret_slowly:
         CLEAR_AC
         movq    %r11, (8 + FRAME_RSP)(%rsp)
-        movq    %rdi, (8 + FRAME_RDI)(%rsp)
-        movq    %rsi, (8 + FRAME_RSI)(%rsp)
-        movq    %rdx, (8 + FRAME_RDX)(%rsp)
-        movq    %r8, (8 + FRAME_R8)(%rsp)
-        movq    %r9, (8 + FRAME_R9)(%rsp)
-        movq    %r10, (8 + FRAME_R10)(%rsp)
+        SAVE_ARGUMENTS
         SAVE_KEPT
         leaq    8(%rsp), %rdi
         leaq    (8 + FRAME_SIZE)(%rsp), %rsi    // CpuLocal

@@ -136,7 +136,7 @@ std::uint32_t deliver_and_choose_return(Vcpu& vcpu)
 std::uint32_t prepare_exit(hv::TrapFrame& frame)
 {
     using namespace hv;
-    do_what_waits(this_cpu(), frame); // who comes here has seen that something waits
+    do_what_waits(this_cpu(), frame); // mostly something waits: others have looked before they come here
     expect_no_lock_held();
     return static_cast<std::uint32_t>(sysret_is_exact(frame) ? Return::Sysret : Return::Iret);
 }
