@@ -71,14 +71,7 @@ return_by_words:
         .globl  kernel_landing
 kernel_landing:
         SEE_ALL
-        movq    user_return_stack(%rip), %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
-        ret
+        jmp     return_from_user
         .globl  user_landing
 user_landing:
         SEE_ALL

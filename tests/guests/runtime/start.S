@@ -76,6 +76,8 @@ syscall_entry:
         movq    %rcx, word(%rbx)
         .set    word, word + 8
         .endr
+        .globl  return_from_user        /* to whoever set user_return_stack */
+return_from_user:
         movq    user_return_stack(%rip), %rsp
         popq    %r15
         popq    %r14
